@@ -93,10 +93,8 @@ json::value ToJson(const gpu::Inventory& inventory) {
   for (const gpu::Gpu& gpu : inventory.gpus) gpus.push_back(GpuToJson(gpu));
   json::array broken;
   for (const gpu::BrokenGpu& gpu : inventory.broken) {
-    broken.push_back({{"index", gpu.index},
-                      {"uuid", gpu.uuid},
-                      {"busId", gpu.bus_id},
-                      {"reason", gpu.reason}});
+    broken.push_back(
+        {{"index", gpu.index}, {"uuid", gpu.uuid}, {"busId", gpu.bus_id}, {"reason", gpu.reason}});
   }
   json::array links;
   for (std::size_t a = 0; a < inventory.topology.size(); ++a) {
