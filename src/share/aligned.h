@@ -48,9 +48,9 @@ inline constexpr std::size_t kMaxExactGpus = 16;
 // Ties go to the division that comes first when each set is written in ascending order, the set
 // with the lowest GPU first, left-over places last; then to the first set.
 //
-// With more than kMaxExactGpus available, where the number of divisions explodes, it is the set with
-// the highest score itself as far as growing one from each GPU and then exchanging single GPUs finds
-// it: at most 8 * size * n rounds of n additions.
+// With more than kMaxExactGpus available, where the number of divisions explodes, it is the set
+// with the highest score itself as far as growing one from each GPU and then exchanging single GPUs
+// finds it: at most 8 * size * n rounds of n additions.
 std::vector<std::size_t> BestAlignedSet(const PairScores& scores,
                                         std::span<const std::size_t> available,
                                         std::span<const std::size_t> required, std::size_t size);

@@ -27,7 +27,8 @@ class Finder {
 
   Candidates Run(const gpu::Inventory& inventory) {
     for (const gpu::BrokenGpu& broken : inventory.broken) {
-      Tell(Severity::kError, broken.uuid.empty() ? fmt::format("GPU {}", broken.index) : broken.uuid,
+      Tell(Severity::kError,
+           broken.uuid.empty() ? fmt::format("GPU {}", broken.index) : broken.uuid,
            fmt::format("GPU {} is left out: {}", broken.index, broken.reason));
     }
     std::vector<const gpu::Gpu*> gpus;

@@ -36,10 +36,11 @@ struct Candidates {
 // Which devices the node offers under which names, by flags.migStrategy:
 //
 //   none    every GPU is nvidia.com/gpu, also one with MIG on (with a warning).
-//   single  whole GPUs, or the MIG devices of GPUs with MIG on, are nvidia.com/gpu. All of them must
+//   single  whole GPUs, or the MIG devices of GPUs with MIG on, are nvidia.com/gpu. All of them
+//   must
 //           be of one kind: if whole GPUs and MIG devices, or MIG devices of two profiles, would
-//           share the name, none of them is offered, since a pod could not say which it wants. A GPU
-//           with MIG on and no MIG devices is left out and does not hinder the others.
+//           share the name, none of them is offered, since a pod could not say which it wants. A
+//           GPU with MIG on and no MIG devices is left out and does not hinder the others.
 //   mixed   whole GPUs are nvidia.com/gpu, a MIG device is nvidia.com/mig-<profile>. A MIG device
 //           whose compute instance is smaller than its GPU instance is left out.
 //

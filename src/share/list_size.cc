@@ -48,8 +48,7 @@ std::size_t LongestId(std::size_t uuid_length, unsigned replicas) {
 
 std::uint64_t EncodedReplicasBytes(std::size_t uuid_length, unsigned replicas,
                                    std::optional<int> numa_node) {
-  return std::uint64_t{replicas} *
-         EncodedDeviceBytes(LongestId(uuid_length, replicas), numa_node);
+  return std::uint64_t{replicas} * EncodedDeviceBytes(LongestId(uuid_length, replicas), numa_node);
 }
 
 }  // namespace aliquot::share

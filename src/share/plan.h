@@ -28,8 +28,8 @@ struct PlannedDevice {
   std::optional<std::string> mig_uuid;
   std::optional<unsigned> replica;  // present if the device is shared
   unsigned replicas = 1;            // copies of this device in this resource
-  bool renamed = false;   // offered under the rename of a sharing entry, not its own resource name
-  std::string index;      // "<gpu>" or "<gpu>:<mig>", as NVIDIA_VISIBLE_DEVICES takes it
+  bool renamed = false;  // offered under the rename of a sharing entry, not its own resource name
+  std::string index;     // "<gpu>" or "<gpu>:<mig>", as NVIDIA_VISIBLE_DEVICES takes it
   std::optional<int> numa_node;
   Share share;
 

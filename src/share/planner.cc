@@ -18,7 +18,8 @@ namespace {
 
 using Severity = Condition::Severity;
 
-// A candidate with its place in the plan, before its replicas are written out: counts may be absurd.
+// A candidate with its place in the plan, before its replicas are written out: counts may be
+// absurd.
 struct Placement {
   const Candidate* device = nullptr;
   unsigned replicas = 1;
@@ -90,10 +91,11 @@ Status CheckListSize(const std::string& name, const std::vector<Placement>& plac
     const unsigned middle = fits + (too_many - fits) / 2;
     (ListBytes(placements, middle) <= kMaxListBytes ? fits : too_many) = middle;
   }
-  return Error{Code::kResourceExhausted,
-               fmt::format("\"{}\" is not offered: {} replicas of {} devices need a list of {} bytes "
-                           "and the kubelet drops lists above {}; lower replicas to at most {}",
-                           name, replicas, placements.size(), bytes, kMaxListBytes, fits)};
+  return Error{
+      Code::kResourceExhausted,
+      fmt::format("\"{}\" is not offered: {} replicas of {} devices need a list of {} bytes "
+                  "and the kubelet drops lists above {}; lower replicas to at most {}",
+                  name, replicas, placements.size(), bytes, kMaxListBytes, fits)};
 }
 
 PlannedDevice Describe(const Placement& placement) {
@@ -178,8 +180,7 @@ PlanDiff Diff(const Plan& before, const Plan& after) {
   auto old = before.resources.begin();
   auto now = after.resources.begin();
   while (old != before.resources.end() || now != after.resources.end()) {
-    if (now == after.resources.end() ||
-        (old != before.resources.end() && old->name < now->name)) {
+    if (now == after.resources.end() || (old != before.resources.end() && old->name < now->name)) {
       diff.removed.push_back((old++)->name);
     } else if (old == before.resources.end() || now->name < old->name) {
       diff.added.push_back((now++)->name);

@@ -16,13 +16,14 @@ namespace aliquot::share {
 //
 //   1. Devices and their resource names: FindCandidates (share/candidates.h).
 //   2. Which sharing entry each belongs to:  SelectDevices (share/selection.h).
-//   3. Replicas "<uuid>::0" ... "<uuid>::<n-1>" under the entry's rename, or the resource's own name
+//   3. Replicas "<uuid>::0" ... "<uuid>::<n-1>" under the entry's rename, or the resource's own
+//   name
 //      if it has none; replicas: 1 renames without sharing. What no entry selects stays unshared.
 //   4. Shares by ShareOf (share/quota.h).
 //
-// Never fails: what cannot be offered is left out, or offered unshared under its own name where only
-// the sharing is impossible, with an error condition naming object, cause and cure. Ids longer than
-// the kubelet takes and device lists above kMaxListBytes (share/list_size.h) are such cases.
+// Never fails: what cannot be offered is left out, or offered unshared under its own name where
+// only the sharing is impossible, with an error condition naming object, cause and cure. Ids longer
+// than the kubelet takes and device lists above kMaxListBytes (share/list_size.h) are such cases.
 Plan BuildPlan(const gpu::Inventory& inventory, const config::Config& config);
 
 // Names of resources, sorted.

@@ -113,8 +113,8 @@ TEST(Planner, SingleOffersNothingAmbiguous) {
     ASSERT_EQ(plan.conditions.size(), 1u);
     EXPECT_EQ(plan.conditions[0].severity, Severity::kError);
     EXPECT_EQ(plan.conditions[0].object, "nvidia.com/gpu");
-    EXPECT_THAT(plan.conditions[0].message, AllOf(HasSubstr("MIG 1g.5gb (GPU 0)"),
-                                                  HasSubstr("\"mixed\"")));
+    EXPECT_THAT(plan.conditions[0].message,
+                AllOf(HasSubstr("MIG 1g.5gb (GPU 0)"), HasSubstr("\"mixed\"")));
   }
 }
 
@@ -177,14 +177,14 @@ TEST(Planner, SharesOnlySomeGpusWithDifferentCounts) {  // k8s-device-plugin#628
 }
 
 TEST(Planner, EarlierEntriesAreNotOfferedAgainUnshared) {
-  const config::Config config = Sharing(
-      {Entry(2, DeviceRefs{{"0"}}), Entry(4, DeviceRefs{{"1"}})}, true);
+  const config::Config config =
+      Sharing({Entry(2, DeviceRefs{{"0"}}), Entry(4, DeviceRefs{{"1"}})}, true);
   EXPECT_EQ(Summary(BuildPlan(TestNode(2), config)), "nvidia.com/gpu=6");
 }
 
 TEST(Planner, OneReplicaRenamesWithoutSharing) {  // k8s-device-plugin#1022
-  const Plan plan = BuildPlan(
-      TestNode(2), Sharing({Entry(1, config::AllDevices{}, "nvidia.com/whole")}, true));
+  const Plan plan =
+      BuildPlan(TestNode(2), Sharing({Entry(1, config::AllDevices{}, "nvidia.com/whole")}, true));
   ASSERT_EQ(Summary(plan), "nvidia.com/whole=2");
   EXPECT_EQ(plan.resources[0].devices[0].id, GpuUuid(0));
   EXPECT_FALSE(plan.resources[0].shared);
@@ -213,8 +213,8 @@ TEST(Planner, SelectsMigDevicesByEveryKindOfReference) {
   const std::string name = "nvidia.com/mig-1g.5gb";
   config.sharing.resources = {
       {name, "", DeviceRefs{{"0:0", MigUuid(0, 1), "MIG-" + GpuUuid(0) + "/9/0"}}, 2}};
-  const Plan plan = BuildPlan(
-      TestNode({TestMigGpu(0, {"1g.5gb", "1g.5gb", "1g.5gb", "1g.5gb"})}), config);
+  const Plan plan =
+      BuildPlan(TestNode({TestMigGpu(0, {"1g.5gb", "1g.5gb", "1g.5gb", "1g.5gb"})}), config);
   EXPECT_EQ(Summary(plan), "nvidia.com/mig-1g.5gb=7");
   EXPECT_THAT(plan.conditions, IsEmpty());
 }
@@ -223,7 +223,8 @@ TEST(Planner, SharingOfAnAbsentResourceWarns) {
   config::Config config = Sharing({{"nvidia.com/mig-1g.5gb", "", config::AllDevices{}, 2}});
   const Plan plan = BuildPlan(TestNode(1), config);
   EXPECT_EQ(Summary(plan), "nvidia.com/gpu=1");
-  EXPECT_THAT(Messages(plan), HasSubstr("no resource \"nvidia.com/mig-1g.5gb\", only nvidia.com/gpu"));
+  EXPECT_THAT(Messages(plan),
+              HasSubstr("no resource \"nvidia.com/mig-1g.5gb\", only nvidia.com/gpu"));
 }
 
 TEST(Planner, MemoryShareIsUsableMemoryDividedInWholeMiB) {

@@ -58,9 +58,7 @@ std::optional<std::size_t> Best(const Range& range, AllocationPolicy policy, Get
   return best;
 }
 
-Error Contradiction(std::string message) {
-  return {Code::kInvalidArgument, std::move(message)};
-}
+Error Contradiction(std::string message) { return {Code::kInvalidArgument, std::move(message)}; }
 
 }  // namespace
 
@@ -101,9 +99,10 @@ PreferredAllocator::PreferredAllocator(PlannedResource resource, const gpu::Inve
 
 Result<PreferredAllocator::Request> PreferredAllocator::Read(const PreferredArgs& args) const {
   if (args.size < 0) {
-    return Contradiction(fmt::format("size {} is negative, expected how many devices of \"{}\" to "
-                                     "choose",
-                                     args.size, resource_.name));
+    return Contradiction(
+        fmt::format("size {} is negative, expected how many devices of \"{}\" to "
+                    "choose",
+                    args.size, resource_.name));
   }
   Request request;
   request.marks.resize(resource_.devices.size(), Request::Mark::kTaken);
@@ -117,9 +116,8 @@ Result<PreferredAllocator::Request> PreferredAllocator::Read(const PreferredArgs
   for (const std::string& id : args.must_include) {
     const auto found = position_of_.find(id);
     if (found == position_of_.end()) {
-      return Contradiction(
-          fmt::format("device \"{}\" must be included but \"{}\" has no such device", id,
-                      resource_.name));
+      return Contradiction(fmt::format(
+          "device \"{}\" must be included but \"{}\" has no such device", id, resource_.name));
     }
     Request::Mark& mark = request.marks[found->second];
     if (mark == Request::Mark::kTaken) {
@@ -156,8 +154,7 @@ Result<std::vector<std::string>> PreferredAllocator::Choose(AllocationPolicy pol
   ids.reserve(request->required.size() + request->wanted);
   for (const std::size_t i : request->required) ids.push_back(resource_.devices[i].id);
   if (request->wanted == 0) return ids;
-  for (const std::size_t i :
-       aligned_ ? ChooseAligned(*request) : PickGreedily(*request, policy)) {
+  for (const std::size_t i : aligned_ ? ChooseAligned(*request) : PickGreedily(*request, policy)) {
     ids.push_back(resource_.devices[i].id);
   }
   return ids;
@@ -172,9 +169,8 @@ std::vector<std::size_t> PreferredAllocator::ChooseAligned(const Request& reques
   std::sort(required.begin(), required.end());
   std::vector<std::size_t> chosen =
       BestAlignedSet(scores_, available, required, required.size() + request.wanted);
-  std::erase_if(chosen, [&](std::size_t i) {
-    return request.marks[i] == Request::Mark::kRequired;
-  });
+  std::erase_if(chosen,
+                [&](std::size_t i) { return request.marks[i] == Request::Mark::kRequired; });
   return chosen;
 }
 

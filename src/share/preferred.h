@@ -25,8 +25,8 @@ struct PreferredArgs {
   int size = 0;
 };
 
-// Answers GetPreferredAllocation for one resource of a plan. Built once for each plan, it keeps what
-// every answer needs (an index of the ids, the groups of devices, the scores of the topology).
+// Answers GetPreferredAllocation for one resource of a plan. Built once for each plan, it keeps
+// what every answer needs (an index of the ids, the groups of devices, the scores of the topology).
 // Immutable; any thread may call it.
 //
 // If all devices of the resource are unshared whole GPUs, the answer is BestAlignedSet
@@ -55,9 +55,9 @@ class PreferredAllocator {
   // Exactly `size` different ids of `available`, the ones of must_include first. Ids in `available`
   // that the resource does not have are passed over: the kubelet may ask about a list that has just
   // changed. Fails, and with it the admission of the pod, with kInvalidArgument if the question is
-  // contradictory (negative size, must_include larger than size, not available or unknown, or on two
-  // devices with shares) and with kResourceExhausted if too few are available, or no single device
-  // has enough where shares are on.
+  // contradictory (negative size, must_include larger than size, not available or unknown, or on
+  // two devices with shares) and with kResourceExhausted if too few are available, or no single
+  // device has enough where shares are on.
   Result<std::vector<std::string>> Choose(config::AllocationPolicy policy,
                                           const PreferredArgs& args) const;
 
@@ -81,9 +81,9 @@ class PreferredAllocator {
   std::unordered_map<std::string_view, std::uint32_t> position_of_;  // views into resource_
   std::vector<Group> groups_;
   std::size_t gpus_ = 0;
-  bool aligned_ = true;     // only unshared whole GPUs
+  bool aligned_ = true;  // only unshared whole GPUs
   bool has_shares_ = false;
-  PairScores scores_;       // by position in resource_.devices; empty unless aligned_
+  PairScores scores_;  // by position in resource_.devices; empty unless aligned_
 };
 
 // The same for a single question. Prefer keeping a PreferredAllocator.

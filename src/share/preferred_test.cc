@@ -34,8 +34,7 @@ class Node {
     return *this;
   }
   Result<Ids> Ask(AllocationPolicy policy, int size, const Ids& must_include = {}) const {
-    return PreferredAllocation(plan_.resources[0], inventory_, policy,
-                               {free_, must_include, size});
+    return PreferredAllocation(plan_.resources[0], inventory_, policy, {free_, must_include, size});
   }
   Ids Choose(AllocationPolicy policy, int size, const Ids& must_include = {}) const {
     Result<Ids> chosen = Ask(policy, size, must_include);
@@ -99,10 +98,8 @@ TEST(Preferred, MigDevicesCountForTheirGpu) {  // k8s-device-plugin#2036
   Node node(inventory, WithMig(config::MigStrategy::kSingle));
   node.Use(MigUuid(0, 0));
   EXPECT_THAT(node.Choose(AllocationPolicy::kDistributed, 1), ElementsAre(MigUuid(1, 0)));
-  EXPECT_THAT(node.Choose(AllocationPolicy::kPacked, 2),
-              ElementsAre(MigUuid(0, 1), MigUuid(0, 2)));
-  EXPECT_THAT(node.Choose(AllocationPolicy::kSpread, 2),
-              ElementsAre(MigUuid(1, 0), MigUuid(0, 1)));
+  EXPECT_THAT(node.Choose(AllocationPolicy::kPacked, 2), ElementsAre(MigUuid(0, 1), MigUuid(0, 2)));
+  EXPECT_THAT(node.Choose(AllocationPolicy::kSpread, 2), ElementsAre(MigUuid(1, 0), MigUuid(0, 1)));
 }
 
 TEST(Preferred, ReplicasOfMigDevicesSpreadWithinTheGpuToo) {
@@ -168,9 +165,9 @@ TEST(Preferred, UnknownAndRepeatedOffersAreHarmless) {
                                               AllocationPolicy::kPacked, {offered, {}, 1});
   ASSERT_TRUE(one.ok());
   EXPECT_THAT(*one, ElementsAre(R(1, 0)));
-  EXPECT_FALSE(PreferredAllocation(plan.resources[0], inventory, AllocationPolicy::kPacked,
-                                   {offered, {}, 2})
-                   .ok());
+  EXPECT_FALSE(
+      PreferredAllocation(plan.resources[0], inventory, AllocationPolicy::kPacked, {offered, {}, 2})
+          .ok());
 }
 
 }  // namespace

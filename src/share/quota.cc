@@ -19,9 +19,10 @@ Status CheckMps(const Candidate& device, unsigned replicas) {
   }
   const unsigned most = MaxMpsReplicas(*device.gpu);
   if (replicas > most) {
-    return Refusal(fmt::format("{} MPS replicas wanted but one MPS server of this GPU takes at most "
-                               "{} clients; lower replicas",
-                               replicas, most));
+    return Refusal(
+        fmt::format("{} MPS replicas wanted but one MPS server of this GPU takes at most "
+                    "{} clients; lower replicas",
+                    replicas, most));
   }
   return {};
 }
@@ -49,9 +50,10 @@ Result<std::uint64_t> MemoryOf(const Candidate& device, unsigned replicas,
   }
   bytes -= bytes % kMiB;
   if (bytes == 0) {
-    return Refusal(fmt::format("{} replicas of {} MiB usable memory leave less than 1 MiB for each; "
-                               "lower replicas, or raise isolation.memory",
-                               replicas, usable / kMiB));
+    return Refusal(
+        fmt::format("{} replicas of {} MiB usable memory leave less than 1 MiB for each; "
+                    "lower replicas, or raise isolation.memory",
+                    replicas, usable / kMiB));
   }
   return bytes;
 }

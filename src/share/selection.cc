@@ -80,9 +80,8 @@ class Selector {
   }
 
   void TakeRef(std::size_t entry, const std::vector<std::size_t>& pool, const std::string& ref) {
-    const auto found = std::find_if(pool.begin(), pool.end(), [&](std::size_t i) {
-      return Matches(candidates_[i], ref);
-    });
+    const auto found = std::find_if(pool.begin(), pool.end(),
+                                    [&](std::size_t i) { return Matches(candidates_[i], ref); });
     if (found == pool.end()) {
       Tell(entry, fmt::format("device \"{}\" is no device of \"{}\" on this node, expected one of "
                               "{}",

@@ -81,10 +81,10 @@ config::Config AnyConfig() {
   }
   if (*InRange(0, 2) == 0) {
     config.sharing.isolation.emplace();
-    config.sharing.isolation->memory = *rc::gen::element(config::Isolation::Memory::kNone,
-                                                         config::Isolation::Memory::kShare);
-    config.sharing.isolation->compute = *rc::gen::element(config::Isolation::Compute::kNone,
-                                                          config::Isolation::Compute::kFair);
+    config.sharing.isolation->memory =
+        *rc::gen::element(config::Isolation::Memory::kNone, config::Isolation::Memory::kShare);
+    config.sharing.isolation->compute =
+        *rc::gen::element(config::Isolation::Compute::kNone, config::Isolation::Compute::kFair);
   }
   return config;
 }
