@@ -24,7 +24,7 @@ ALLOWED = {
     "cdi": {"base", "gpu", "config"},
     "rpc": {"base"},
     "http": {"base"},
-    "metrics": {"base"},
+    "metrics": {"base", "gpu", "config", "share"},
     "deviceplugin": {"base", "gpu", "config", "share", "cdi", "rpc", "metrics"},
 }
 EVERYTHING = set(ALLOWED) | {"agent", "cli"}

@@ -171,7 +171,7 @@ Status Agent::Impl::StartPlugins() {
 Status Agent::Impl::WatchConfig() {
   const std::string path = config::ConfigFilePath(options_.sources);
   if (path.empty()) return {};
-  auto watch = FileWatch::Start(path, [this] {
+  auto watch = FileWatch::Start(*poller_, path, [this] {
     executor_.Post([this] {
       if (std::exchange(reload_pending_, true)) return;
       executor_.PostAfter(kSettle, [this] {
@@ -234,7 +234,8 @@ void Agent::Impl::StartMonitor() {
     log_.Warning("health check setting skipped", {{"problem", warning}});
   }
   monitor_ = std::make_unique<gpu::GpuMonitor>(options_.open_driver(driver_root_), options, clock_,
-                                               executor_, log_, *this);
+                                               executor_, log_,
+                                               static_cast<gpu::GpuMonitorListener&>(*this));
   monitor_->Start();
 }
 

@@ -55,7 +55,7 @@ ConfigKeeper::Attempt ConfigKeeper::Try(std::optional<std::string> text) const {
     if (const Status supported = CheckSupported(*attempt.config); !supported.ok()) {
       attempt.config.reset();
       attempt.diagnostics.push_back(
-          {.severity = config::Severity::kError, .message = supported.error().message});
+          {config::Severity::kError, {}, "this agent", supported.error().message, {}});
     }
   }
   return attempt;
@@ -68,9 +68,8 @@ bool ConfigKeeper::Reload() {
   } else if (Result<std::string> text = ReadFile(view_.path); text.ok()) {
     attempt = Try(std::move(*text));
   } else {
-    attempt.diagnostics.push_back({.severity = config::Severity::kError,
-                                   .path = "--config-file",
-                                   .message = text.error().message});
+    attempt.diagnostics.push_back(
+        {config::Severity::kError, {}, "--config-file", text.error().message, {}});
   }
   Report(attempt);
   if (attempt.config) {

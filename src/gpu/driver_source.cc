@@ -73,6 +73,18 @@ Error NothingFound(const std::string& root, const std::string& why) {
                       tried)};
 }
 
+Result<std::unique_ptr<Driver>> MakeDriver(DynamicLibrary library, const std::string& path) {
+  Result<NvmlApi> api = LoadNvml(library);
+  if (!api.ok()) return api.error().In(path);
+  std::string simulated_node;
+  if (void* symbol = library.Find("aliquotSimulatedNode"); symbol != nullptr) {
+    const char* name = reinterpret_cast<const char* (*)()>(symbol)();
+    simulated_node = name != nullptr && *name != '\0' ? name : "simulated";
+  }
+  return std::make_unique<Driver>(*std::move(api), path, std::move(simulated_node),
+                                  std::move(library));
+}
+
 }  // namespace
 
 std::string FindNvmlUnder(const std::string& driver_root) {
@@ -107,15 +119,13 @@ Result<std::unique_ptr<Driver>> NvmlDriverSource::Load() {
   if (path.empty()) path = kSoname;
   Result<DynamicLibrary> library = DynamicLibrary::Open(path);
   if (!library.ok()) return NothingFound(driver_root_, library.error().message);
-  Result<NvmlApi> api = LoadNvml(*library);
-  if (!api.ok()) return api.error().In(path);
-  std::string simulated_node;
-  if (void* symbol = library->Find("aliquotSimulatedNode"); symbol != nullptr) {
-    const char* name = reinterpret_cast<const char* (*)()>(symbol)();
-    simulated_node = name != nullptr && *name != '\0' ? name : "simulated";
-  }
-  return std::make_unique<Driver>(*std::move(api), path, std::move(simulated_node),
-                                  std::move(library).value());
+  return MakeDriver(std::move(library).value(), path);
+}
+
+Result<std::unique_ptr<Driver>> FileDriverSource::Load() {
+  Result<DynamicLibrary> library = DynamicLibrary::Open(path_);
+  if (!library.ok()) return library.error();
+  return MakeDriver(std::move(library).value(), path_);
 }
 
 }  // namespace aliquot::gpu

@@ -59,6 +59,16 @@ class NvmlDriverSource final : public DriverSource {
   std::string driver_root_;
 };
 
+// Opens one library file, wherever it is: the simulated NVML, or a test's.
+class FileDriverSource final : public DriverSource {
+ public:
+  explicit FileDriverSource(std::string path) : path_(std::move(path)) {}
+  Result<std::unique_ptr<Driver>> Load() override;
+
+ private:
+  std::string path_;
+};
+
 // The library file below `driver_root`, with every symlink on the way resolved as if the root were
 // "/"; empty if there is none.
 std::string FindNvmlUnder(const std::string& driver_root);

@@ -218,12 +218,12 @@ Result<Inventory> InventoryReader::Read(const NvmlApi& api, std::uint64_t genera
   return inventory;
 }
 
-Result<Inventory> ReadInventoryOnce(const ReadOptions& options) {
-  Result<std::unique_ptr<Driver>> driver = NvmlDriverSource(options.driver_root).Load();
+Result<Inventory> ReadInventoryOnce(DriverSource& source, HostFiles files) {
+  Result<std::unique_ptr<Driver>> driver = source.Load();
   if (!driver.ok()) return driver.error();
   const Result<NvmlSession> session = NvmlSession::Open((*driver)->api(), 1);
   if (!session.ok()) return session.error().In((*driver)->path());
-  return InventoryReader(HostFiles(options.host_root))
+  return InventoryReader(std::move(files))
       .Read(session->api(), session->generation(), (*driver)->simulated_node());
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "gpu/driver_source.h"
 #include "gpu/host_files.h"
 #include "gpu/inventory.h"
 #include "gpu/nvml_api.h"
@@ -37,13 +38,8 @@ class InventoryReader {
   std::uint64_t minors_generation_ = 0;  // 0: not read yet
 };
 
-struct ReadOptions {
-  std::string driver_root;  // as NvmlDriverSource takes it
-  std::string host_root;    // as HostFiles takes it
-};
-
 // Loads NVML, reads the inventory once and closes everything again. Blocks, for a second or more
 // where the driver has to wake its GPUs first. For the command line; the agent uses GpuMonitor.
-Result<Inventory> ReadInventoryOnce(const ReadOptions& options);
+Result<Inventory> ReadInventoryOnce(DriverSource& source, HostFiles files);
 
 }  // namespace aliquot::gpu
