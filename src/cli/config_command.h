@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/status.h"
 #include "config/config.h"
 #include "config/diagnostic.h"
 

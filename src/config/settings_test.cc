@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "config/config_test_util.h"
 #include "config/effective.h"
 #include "config/names.h"
@@ -43,6 +44,31 @@ TEST(Options, HaveUniqueNamesAndTrueDefaults) {
     option.store(**value, targets);
     EXPECT_EQ(targets.config, before.config);
     EXPECT_EQ(targets.agent, before.agent);
+  }
+}
+
+TEST(Options, AreAllDocumented) {
+  const auto page = ReadFile("docs/configuration.md");
+  ASSERT_TRUE(page.ok());
+  for (const Option& option : AllOptions()) {
+    std::vector<std::string> names;
+    if (!option.key.empty()) names.emplace_back(option.key);
+    for (const std::string_view flag : option.flags) {
+      names.push_back((flag.size() == 1 ? "-" : "--") + std::string(flag));
+    }
+    for (const std::string_view variable : option.variables) names.emplace_back(variable);
+    if (!option.default_text.empty()) names.emplace_back(option.default_text);
+    // One row of the table has them all.
+    std::string row;
+    for (const std::string& line : Split(*page, '\n')) {
+      if (line.starts_with("|") && line.find("`" + names.front() + "`") != std::string::npos) {
+        row = line;
+        break;
+      }
+    }
+    for (const std::string& name : names) {
+      EXPECT_NE(row.find("`" + name + "`"), std::string::npos) << name << " in " << row;
+    }
   }
 }
 

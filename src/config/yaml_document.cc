@@ -78,6 +78,14 @@ class Positions {
     }
   }
 
+  // Whether the line of the mark is indented with a tab, which YAML does not allow.
+  bool TabIndents(const YAML::Mark& mark) const {
+    if (mark.is_null() || mark.line < 0) return false;
+    const std::size_t line = std::min(static_cast<std::size_t>(mark.line), starts_.size() - 1);
+    const std::string_view rest = text_.substr(starts_[line]);
+    return rest.substr(0, rest.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
+  }
+
   // The text from the mark on.
   std::string_view From(const YAML::Mark& mark) const {
     if (mark.is_null() || mark.line < 0) return {};
@@ -348,7 +356,8 @@ NodePtr ParseYaml(std::string_view text, Problems& problems) {
       if (!parser.HandleNextDocument(builder)) return std::make_shared<Node>();
     } catch (const YAML::Exception& error) {
       throw Refused(positions.At(error.mark),
-                    "this is not valid YAML or JSON: " + ToLower(error.msg));
+                    "this is not valid YAML or JSON: " + ToLower(error.msg),
+                    positions.TabIndents(error.mark) ? "indent with blanks instead of tabs" : "");
     }
     WarnOfMoreDocuments(parser, problems);
     NodePtr root = builder.Root();

@@ -170,7 +170,7 @@ TEST(YamlDocument, RefusesWithPosition) {
       {"a: 'x", "not valid YAML"},
       {"a: *nowhere\n", "not valid YAML"},
       {"a: &x [*x]\n", "1:8 error : this alias stands inside"},
-      {"a:\n\tb: 1\n", "error"},
+      {"a:\n\tb: 1\n", "(indent with blanks instead of tabs)"},
       {"a: .inf\n", "1:4 error : \".inf\" is not a number that JSON can hold"},
       {"a: !!int x\n", "1:4 error : \"x\" is not a value of type !!int"},
       {"? [1]\n: 2\n", "1:3 error : a list or a map cannot be a key"},
