@@ -55,6 +55,7 @@ void AlignedArgs(benchmark::internal::Benchmark* bench) {
   for (const int gpus : {8, 16}) {
     for (int size = 1; size <= gpus; ++size) bench->Args({gpus, size});
   }
+  bench->Args({32, 8});  // beyond kMaxExactGpus
   bench->Unit(benchmark::kMicrosecond);
 }
 

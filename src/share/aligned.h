@@ -49,8 +49,8 @@ inline constexpr std::size_t kMaxExactGpus = 16;
 // with the lowest GPU first, left-over places last; then to the first set.
 //
 // With more than kMaxExactGpus available, where the number of divisions explodes, it is the set
-// with the highest score itself as far as growing one from each GPU and then exchanging single GPUs
-// finds it: at most 8 * size * n rounds of n additions.
+// with the highest score itself, as far as growing one from each GPU and then exchanging single
+// GPUs finds it. Time is bounded by the order of (available * size)^2 additions.
 std::vector<std::size_t> BestAlignedSet(const PairScores& scores,
                                         std::span<const std::size_t> available,
                                         std::span<const std::size_t> required, std::size_t size);

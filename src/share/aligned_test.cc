@@ -189,5 +189,23 @@ RC_GTEST_PROP(Aligned, EqualsTheRuleByBruteForce, ()) {
   }
 }
 
+RC_GTEST_PROP(Aligned, BigNodesGetAValidSet, ()) {
+  const std::size_t n = Any(kMaxExactGpus + 1, 40);
+  PairScores scores(n);
+  for (std::size_t a = 0; a < n; ++a) {
+    for (std::size_t b = 0; b < a; ++b) scores.Set(a, b, static_cast<unsigned>(Any(0, 4)));
+  }
+  const std::size_t size = Any(1, n + 1);
+  Set required;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (required.size() < size && Any(0, 8) == 0) required.push_back(i);
+  }
+  const Set chosen = BestAlignedSet(scores, Range(n), required, size);
+  RC_ASSERT(chosen.size() == size);
+  RC_ASSERT(std::set<std::size_t>(chosen.begin(), chosen.end()).size() == size);
+  RC_ASSERT(HoldsAll(chosen, required));  // also says that it is ascending
+  RC_ASSERT(chosen.back() < n);
+}
+
 }  // namespace
 }  // namespace aliquot::share

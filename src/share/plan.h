@@ -40,8 +40,8 @@ struct PlannedDevice {
 struct PlannedResource {
   std::string name;     // "nvidia.com/gpu"
   bool shared = false;  // some device in it is replicated
-  std::optional<unsigned>
-      max_request;  // failRequestsGreaterThanOne: 1, for requests with a replica
+  // failRequestsGreaterThanOne: 1, for requests with a replica.
+  std::optional<unsigned> max_request;
   // Sorted by GPU index, MIG index, replica number. Ids are unique over the whole plan.
   std::vector<PlannedDevice> devices;
 

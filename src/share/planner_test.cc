@@ -176,6 +176,14 @@ TEST(Planner, SharesOnlySomeGpusWithDifferentCounts) {  // k8s-device-plugin#628
   EXPECT_THAT(plan.conditions, IsEmpty());
 }
 
+TEST(Planner, ExampleOfTheTimeSlicingPage) {  // docs/time-slicing.md
+  const config::Config config = Sharing({Entry(8, DeviceRefs{{"0", "1"}}, "nvidia.com/gpu.small"),
+                                         Entry(4, DeviceCount{2}, "nvidia.com/gpu.shared")},
+                                        true);
+  EXPECT_EQ(Summary(BuildPlan(TestNode(8), config)),
+            "nvidia.com/gpu=4 nvidia.com/gpu.shared=8 nvidia.com/gpu.small=16");
+}
+
 TEST(Planner, EarlierEntriesAreNotOfferedAgainUnshared) {
   const config::Config config =
       Sharing({Entry(2, DeviceRefs{{"0"}}), Entry(4, DeviceRefs{{"1"}})}, true);
@@ -296,6 +304,16 @@ TEST(Planner, ListsTheKubeletWouldDropAreRefused) {
   EXPECT_LE(EncodedListBytes(fits.resources[0]), kMaxListBytes);
   config.sharing.resources[0].replicas = most + 1;
   EXPECT_EQ(Summary(BuildPlan(node, config)), "");
+}
+
+TEST(ListSize, CountsWhatProtobufWrites) {
+  // Device: tag, length and 40 bytes of id; tag, length and "Unhealthy". In the list: tag, length.
+  EXPECT_EQ(EncodedDeviceBytes(40, std::nullopt), 2u + (2 + 40) + (2 + 9));
+  // With topology { nodes { ID: 300 } }: three tags, two lengths and a number of two bytes.
+  EXPECT_EQ(EncodedDeviceBytes(40, 300), 2u + (2 + 40) + (2 + 9) + 7);
+  EXPECT_EQ(LongestId(40, 1), 40u);
+  EXPECT_EQ(LongestId(40, 10), 43u);
+  EXPECT_EQ(LongestId(40, 11), 44u);
 }
 
 TEST(Planner, TooLongIdsAreLeftOut) {

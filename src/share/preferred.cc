@@ -6,14 +6,13 @@
 
 #include <algorithm>
 #include <optional>
-#include <tuple>
 #include <utility>
 
 namespace aliquot::share {
 
 using config::AllocationPolicy;
 
-// A question with ids replaced by positions in resource_.devices.
+// A question with ids replaced by positions in ids_.
 struct PreferredAllocator::Request {
   enum class Mark : std::uint8_t { kTaken, kOffered, kRequired };
   std::vector<Mark> marks;
@@ -62,14 +61,17 @@ Error Contradiction(std::string message) { return {Code::kInvalidArgument, std::
 
 }  // namespace
 
-PreferredAllocator::PreferredAllocator(PlannedResource resource, const gpu::Inventory& inventory)
-    : resource_(std::move(resource)), scores_(0) {
-  const std::vector<PlannedDevice>& devices = resource_.devices;
+PreferredAllocator::PreferredAllocator(const PlannedResource& resource,
+                                       const gpu::Inventory& inventory)
+    : name_(resource.name), scores_(0) {
+  const std::vector<PlannedDevice>& devices = resource.devices;
+  ids_.reserve(devices.size());
   position_of_.reserve(devices.size());
   std::unordered_map<std::string_view, std::size_t> gpu_numbers;
   for (std::size_t i = 0; i < devices.size(); ++i) {
     const PlannedDevice& device = devices[i];
-    position_of_.emplace(device.id, static_cast<std::uint32_t>(i));
+    ids_.push_back(device.id);
+    position_of_.emplace(ids_.back(), static_cast<std::uint32_t>(i));
     aligned_ = aligned_ && !device.mig_uuid.has_value() && !device.replica.has_value();
     const bool has_share = device.share != Share{};
     has_shares_ = has_shares_ || has_share;
@@ -80,8 +82,11 @@ PreferredAllocator::PreferredAllocator(PlannedResource resource, const gpu::Inve
     groups_.back().end = i + 1;
   }
   gpus_ = gpu_numbers.size();
-  if (!aligned_) return;
+  if (aligned_) FillScores(devices, inventory);
+}
 
+void PreferredAllocator::FillScores(const std::vector<PlannedDevice>& devices,
+                                    const gpu::Inventory& inventory) {
   std::unordered_map<std::string_view, std::size_t> in_topology;
   for (std::size_t i = 0; i < inventory.gpus.size() && i < inventory.topology.size(); ++i) {
     in_topology.emplace(inventory.gpus[i].uuid, i);
@@ -102,10 +107,10 @@ Result<PreferredAllocator::Request> PreferredAllocator::Read(const PreferredArgs
     return Contradiction(
         fmt::format("size {} is negative, expected how many devices of \"{}\" to "
                     "choose",
-                    args.size, resource_.name));
+                    args.size, name_));
   }
   Request request;
-  request.marks.resize(resource_.devices.size(), Request::Mark::kTaken);
+  request.marks.resize(ids_.size(), Request::Mark::kTaken);
   for (const std::string& id : args.available) {
     const auto found = position_of_.find(id);
     if (found == position_of_.end()) continue;
@@ -116,8 +121,8 @@ Result<PreferredAllocator::Request> PreferredAllocator::Read(const PreferredArgs
   for (const std::string& id : args.must_include) {
     const auto found = position_of_.find(id);
     if (found == position_of_.end()) {
-      return Contradiction(fmt::format(
-          "device \"{}\" must be included but \"{}\" has no such device", id, resource_.name));
+      return Contradiction(
+          fmt::format("device \"{}\" must be included but \"{}\" has no such device", id, name_));
     }
     Request::Mark& mark = request.marks[found->second];
     if (mark == Request::Mark::kTaken) {
@@ -138,7 +143,7 @@ Result<PreferredAllocator::Request> PreferredAllocator::Read(const PreferredArgs
     return Error{Code::kResourceExhausted,
                  fmt::format("not enough available devices to satisfy allocation: {} of \"{}\" "
                              "wanted, {} available",
-                             size, resource_.name, request.offered + request.required.size())};
+                             size, name_, request.offered + request.required.size())};
   }
   return request;
 }
@@ -152,10 +157,10 @@ Result<std::vector<std::string>> PreferredAllocator::Choose(AllocationPolicy pol
   }
   std::vector<std::string> ids;
   ids.reserve(request->required.size() + request->wanted);
-  for (const std::size_t i : request->required) ids.push_back(resource_.devices[i].id);
+  for (const std::size_t i : request->required) ids.push_back(ids_[i]);
   if (request->wanted == 0) return ids;
   for (const std::size_t i : aligned_ ? ChooseAligned(*request) : PickGreedily(*request, policy)) {
-    ids.push_back(resource_.devices[i].id);
+    ids.push_back(ids_[i]);
   }
   return ids;
 }
@@ -233,7 +238,7 @@ Status PreferredAllocator::RestrictToOneShare(Request& request, AllocationPolicy
         return Contradiction(fmt::format(
             "devices that must be included are on two devices of \"{}\", but replicas with a share "
             "of memory or time must come from one",
-            resource_.name));
+            name_));
       }
       holder = bin;
     }
@@ -252,7 +257,7 @@ Status PreferredAllocator::RestrictToOneShare(Request& request, AllocationPolicy
                  fmt::format("no single device of \"{}\" has {} replicas left (at most {}), and "
                              "replicas with a share of memory or time must come from one; request "
                              "fewer, or wait until a device is freer",
-                             resource_.name, request.wanted + request.required.size(),
+                             name_, request.wanted + request.required.size(),
                              most + request.required.size())};
   }
   for (std::size_t g = 0; g < groups_.size(); ++g) {

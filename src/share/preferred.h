@@ -47,8 +47,9 @@ struct PreferredArgs {
 // resource that carry no share.
 class PreferredAllocator {
  public:
-  // `resource` as BuildPlan returns it; `inventory` is the one the plan was made from.
-  PreferredAllocator(PlannedResource resource, const gpu::Inventory& inventory);
+  // `resource` as BuildPlan returns it; `inventory` is the one the plan was made from. Keeps
+  // neither.
+  PreferredAllocator(const PlannedResource& resource, const gpu::Inventory& inventory);
   PreferredAllocator(const PreferredAllocator&) = delete;
   PreferredAllocator& operator=(const PreferredAllocator&) = delete;
 
@@ -62,7 +63,7 @@ class PreferredAllocator {
                                           const PreferredArgs& args) const;
 
  private:
-  // Devices of the resource that are copies of one device: [begin, end) of resource_.devices.
+  // Devices of the resource that are copies of one device: [begin, end) of the resource's.
   struct Group {
     std::size_t begin = 0;
     std::size_t end = 0;
@@ -71,19 +72,21 @@ class PreferredAllocator {
   };
   struct Request;
 
+  void FillScores(const std::vector<PlannedDevice>& devices, const gpu::Inventory& inventory);
   Result<Request> Read(const PreferredArgs& args) const;
   std::vector<std::size_t> ChooseAligned(const Request& request) const;
   std::vector<std::size_t> PickGreedily(const Request& request,
                                         config::AllocationPolicy policy) const;
   Status RestrictToOneShare(Request& request, config::AllocationPolicy policy) const;
 
-  PlannedResource resource_;
-  std::unordered_map<std::string_view, std::uint32_t> position_of_;  // views into resource_
+  std::string name_;                                                 // of the resource
+  std::vector<std::string> ids_;                                     // of its devices, in its order
+  std::unordered_map<std::string_view, std::uint32_t> position_of_;  // views into ids_
   std::vector<Group> groups_;
   std::size_t gpus_ = 0;
   bool aligned_ = true;  // only unshared whole GPUs
   bool has_shares_ = false;
-  PairScores scores_;  // by position in resource_.devices; empty unless aligned_
+  PairScores scores_;  // by position in ids_; empty unless aligned_
 };
 
 // The same for a single question. Prefer keeping a PreferredAllocator.

@@ -13,7 +13,7 @@
 // Inventories and configurations for tests.
 namespace aliquot::share {
 
-constexpr std::uint64_t kTestMiB = 1u << 20;
+inline constexpr std::uint64_t kTestMiB = 1u << 20;
 
 inline std::string GpuUuid(unsigned index) {
   return fmt::format("GPU-{:08x}-0000-4000-8000-000000000000", index);
