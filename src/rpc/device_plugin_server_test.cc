@@ -145,13 +145,13 @@ TEST_F(ServerTest, EveryStreamGetsEveryList) {
 TEST_F(ServerTest, ASlowReaderGetsTheLastListAndHoldsUpNobody) {
   Serve();
   Stream slow(*stub_);
-  endpoint_->Publish(Devices(20'000));
-  ASSERT_EQ(slow.Next(), 20'000);
-  for (int i = 1; i <= 50; ++i) endpoint_->Publish(Devices(20'000 + i));
+  endpoint_->Publish(Devices(5'000));
+  ASSERT_EQ(slow.Next(), 5'000);
+  for (int i = 1; i <= 20; ++i) endpoint_->Publish(Devices(5'000 + i));
   Stream fast(*stub_);
-  EXPECT_EQ(fast.Next(), 20'050);
+  EXPECT_EQ(fast.Next(), 5'020);
   int seen = 0;
-  while (seen != 20'050) {
+  while (seen != 5'020) {
     const int next = slow.Next();
     ASSERT_GT(next, seen);
     seen = next;

@@ -57,7 +57,7 @@ class KubeletStandin {
     std::size_t max_receive_bytes = 4u << 20;
     std::chrono::milliseconds dial_timeout = std::chrono::seconds(10);
     // Called on a thread of the stand-in after every change; may be empty.
-    std::function<void(const StandinState&)> observer;
+    std::function<void(const StandinState&)> observer = nullptr;
   };
 
   static Result<std::unique_ptr<KubeletStandin>> Start(Options options);
