@@ -20,7 +20,6 @@ struct Place {
 constexpr Place kPlaces[] = {
     {"/dev", "nvidia"},
     {"/dev", "gdrdrv"},
-    {"/dev", "dxg"},
     {"/dev/nvidia-caps", "nvidia-cap"},
     {"/dev/dri", "card"},
     {"/dev/dri", "renderD"},

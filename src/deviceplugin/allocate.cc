@@ -174,9 +174,11 @@ Status CheckAnnotationKey(std::string_view key, const std::string& prefix) {
     return (IsAlphanumeric(c) && !std::isupper(static_cast<unsigned char>(c))) || c == '-' ||
            c == '.';
   };
-  const bool good = name.size() <= 63 && IsAlphanumeric(name.front()) &&
-                    std::all_of(name.begin(), name.end(), is_name) && domain.size() <= 253 &&
-                    slash != 0 && std::all_of(domain.begin(), domain.end(), is_domain);
+  const bool good =
+      name.size() <= 63 && IsAlphanumeric(name.front()) &&
+      std::all_of(name.begin(), name.end(), is_name) && domain.size() <= 253 && slash != 0 &&
+      std::all_of(domain.begin(), domain.end(), is_domain) &&
+      (domain.empty() || (IsAlphanumeric(domain.front()) && IsAlphanumeric(domain.back())));
   if (good) return {};
   return Error{Code::kInvalidArgument,
                fmt::format("cdiAnnotationPrefix \"{}\" cannot begin an annotation key: expected a "

@@ -258,7 +258,8 @@ TEST(CdiAnnotationKey, DependsOnResourceAndIdsAlone) {
 TEST(CdiAnnotationKey, RefusesPrefixesTheApiServerWouldRefuse) {
   EXPECT_TRUE(CdiAnnotationKey("nvidia.cdi.k8s.io/", "r", {"a"}).ok());
   EXPECT_TRUE(CdiAnnotationKey("", "r", {"a"}).ok());
-  for (const char* prefix : {"/", "a b/", "Upper.io/", "seven-letters-too-long-without-a-slash"}) {
+  for (const char* prefix :
+       {"/", "a b/", "Upper.io/", ".dot.io/", "seven-letters-too-long-without-a-slash"}) {
     const auto key = CdiAnnotationKey(prefix, "r", {"a"});
     ASSERT_FALSE(key.ok()) << prefix;
     EXPECT_EQ(key.error().code, Code::kInvalidArgument);
