@@ -102,9 +102,6 @@ void Print(const NodePlan& node, std::ostream& out) {
     out << fmt::format("{}: {}: {}\n", error ? "error" : "warning", condition.object,
                        condition.message);
   }
-  for (const gpu::BrokenGpu& gpu : node.inventory.broken) {
-    out << fmt::format("left out: GPU {} {}: {}\n", gpu.index, gpu.uuid, gpu.reason);
-  }
 }
 
 }  // namespace
