@@ -30,20 +30,33 @@ bool HasErrors(const std::vector<Diagnostic>& diagnostics) {
                      [](const Diagnostic& d) { return d.severity == Severity::kError; });
 }
 
+void Problems::Add(Diagnostic diagnostic) {
+  if (all_.size() >= kMostProblems) {
+    ++dropped_;
+    dropped_error_ = dropped_error_ || diagnostic.severity == Severity::kError;
+    return;
+  }
+  constexpr std::size_t kLongest = 1000;
+  for (std::string* text : {&diagnostic.path, &diagnostic.message, &diagnostic.hint}) {
+    if (text->size() <= kLongest) continue;
+    std::size_t end = kLongest;
+    while (end > 0 && (static_cast<unsigned char>((*text)[end]) >> 6) == 2) --end;
+    *text = text->substr(0, end) + "...";
+  }
+  all_.push_back(std::move(diagnostic));
+}
+
 void Problems::Error(Position position, std::string path, std::string message, std::string hint) {
-  all_.push_back(
-      {Severity::kError, position, std::move(path), std::move(message), std::move(hint)});
+  Add({Severity::kError, position, std::move(path), std::move(message), std::move(hint)});
 }
 
 void Problems::Warn(Position position, std::string path, std::string message, std::string hint) {
-  all_.push_back(
-      {Severity::kWarning, position, std::move(path), std::move(message), std::move(hint)});
+  Add({Severity::kWarning, position, std::move(path), std::move(message), std::move(hint)});
 }
 
 void Problems::WarnOrRefuse(Position position, std::string path, std::string message,
                             std::string hint) {
-  Warn(position, std::move(path), std::move(message), std::move(hint));
-  all_.back().strict = true;
+  Add({Severity::kWarning, position, std::move(path), std::move(message), std::move(hint), true});
 }
 
 std::vector<Diagnostic> Problems::Take() && {
@@ -53,6 +66,14 @@ std::vector<Diagnostic> Problems::Take() && {
   };
   std::stable_sort(all_.begin(), all_.end(),
                    [&](const Diagnostic& a, const Diagnostic& b) { return order(a) < order(b); });
+  if (dropped_ > 0) {
+    all_.push_back({dropped_error_ ? Severity::kError : Severity::kWarning,
+                    {1, 1},
+                    "",
+                    fmt::format("{} more problems are not shown", dropped_),
+                    "",
+                    true});
+  }
   return std::move(all_);
 }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,20 +40,28 @@ std::string Format(const Diagnostic& diagnostic, std::string_view file);
 bool HasErrors(const std::vector<Diagnostic>& diagnostics);
 
 // Collects problems while a configuration is read. Not thread-safe.
+//
+// A hostile file could have a problem per byte: beyond kMostProblems they are only counted, and
+// very long texts are cut. Whether there is any error is always known.
 class Problems {
  public:
+  static constexpr std::size_t kMostProblems = 1000;
+
   void Error(Position position, std::string path, std::string message, std::string hint = {});
   void Warn(Position position, std::string path, std::string message, std::string hint = {});
   // A warning that becomes an error in strict mode.
   void WarnOrRefuse(Position position, std::string path, std::string message,
                     std::string hint = {});
 
-  const std::vector<Diagnostic>& all() const { return all_; }
   // Everything found, in the order of the file; problems outside the file last.
   std::vector<Diagnostic> Take() &&;
 
  private:
+  void Add(Diagnostic diagnostic);
+
   std::vector<Diagnostic> all_;
+  std::size_t dropped_ = 0;
+  bool dropped_error_ = false;
 };
 
 }  // namespace aliquot::config

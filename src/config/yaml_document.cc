@@ -97,16 +97,26 @@ class Positions {
   Position At(const YAML::Mark& mark) const {
     if (mark.is_null() || mark.line < 0) return {1, 1};
     const std::size_t line = std::min(static_cast<std::size_t>(mark.line), starts_.size() - 1);
-    const std::string_view rest =
-        text_.substr(starts_[line]).substr(0, static_cast<std::size_t>(mark.column));
-    const auto characters = std::count_if(
-        rest.begin(), rest.end(), [](char c) { return (static_cast<unsigned char>(c) >> 6) != 2; });
-    return {static_cast<int>(line) + 1, static_cast<int>(characters) + 1};
+    const std::size_t end =
+        std::min(starts_[line] + static_cast<std::size_t>(mark.column), text_.size());
+    // Marks mostly move forward, so counting goes on from the last one: a line may be 1 MiB long.
+    if (line != last_line_ || end < last_end_) {
+      last_line_ = line;
+      last_end_ = starts_[line];
+      characters_ = 0;
+    }
+    for (; last_end_ < end; ++last_end_) {
+      if ((static_cast<unsigned char>(text_[last_end_]) >> 6) != 2) ++characters_;
+    }
+    return {static_cast<int>(line) + 1, characters_ + 1};
   }
 
  private:
   std::string_view text_;
   std::vector<std::size_t> starts_;
+  mutable std::size_t last_line_ = 0;  // the last place asked for
+  mutable std::size_t last_end_ = 0;
+  mutable int characters_ = 0;
 };
 
 std::string KeyText(const Node& key) {

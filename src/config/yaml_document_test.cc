@@ -202,6 +202,17 @@ TEST(YamlDocument, RefusesWhatIsTooBig) {
   EXPECT_NE(Parse(blocks).problems.find("levels deep"), std::string::npos);
 }
 
+TEST(YamlDocument, StaysFastAndBriefOnLongLines) {
+  std::string text = "flags: {";
+  for (int i = 0; i < 20'000; ++i) text += "k" + std::to_string(i) + ": 1, ";
+  const ConfigOutcome outcome = ResolveText(text + "}");
+  EXPECT_EQ(outcome.diagnostics.size(), Problems::kMostProblems + 1);
+  EXPECT_EQ(outcome.diagnostics.back().message, "19000 more problems are not shown");
+  EXPECT_TRUE(outcome.config);
+  const ConfigOutcome long_number = ResolveText("k: " + std::string(100'000, '9'));
+  EXPECT_LT(Listing(long_number.diagnostics).size(), 2000u);
+}
+
 TEST(YamlDocument, RefusesAliasBombs) {
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 10; ++i) {
