@@ -157,8 +157,8 @@ void GpuObserver::Probe() {
   for (const std::string& uuid : health_.GpusToProbe()) {
     const Result<ProbeResult> result = ProbeGpu(connection_->api, uuid);
     if (!result.ok()) {
-      // The driver went away in this moment, and the next look will find out more. Not at once, lest
-      // a driver that contradicts itself keep us busy.
+      // The driver went away in this moment, and the next look will find out more. Not at once,
+      // lest a driver that contradicts itself keep us busy.
       next_poll_ = clock_.Now() + options_.retry_min;
       return;
     }
