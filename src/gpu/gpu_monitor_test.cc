@@ -112,7 +112,7 @@ TEST_F(MonitorTest, NeverStartedIsFine) {
   EXPECT_TRUE(monitor.Stop());
 }
 
-TEST_F(MonitorTest, AHangingCallIsReportedAndItsReturnToo) {
+TEST_F(MonitorTest, AHangingCallIsReportedOnce) {
   GpuMonitor& monitor = Start();
   nvml_.Hang("nvmlDeviceGetMemoryInfo");
   monitor.Refresh();
@@ -124,11 +124,9 @@ TEST_F(MonitorTest, AHangingCallIsReportedAndItsReturnToo) {
   EXPECT_GE(listener_.hangs()[0].duration, seconds(10));
   nvml_.Release();
   EXPECT_TRUE(monitor.Stop());
-  // The watchdog is gone with Stop; what it would have seen next is still known.
-  EXPECT_EQ(listener_.hangs().size(), 1u);
 }
 
-TEST_F(MonitorTest, AReturnAfterAHangIsReported) {
+TEST_F(MonitorTest, TheReturnOfAHangingCallIsReported) {
   GpuMonitor& monitor = Start();
   nvml_.Hang("nvmlDeviceGetMemoryInfo");
   monitor.Refresh();

@@ -156,8 +156,10 @@ void GpuObserver::WatchEvents(std::vector<std::string> uuids) {
 void GpuObserver::Probe() {
   for (const std::string& uuid : health_.GpusToProbe()) {
     const Result<ProbeResult> result = ProbeGpu(connection_->api, uuid);
-    if (!result.ok()) {  // the driver went away in this moment: the next step finds out more
-      next_poll_ = clock_.Now();
+    if (!result.ok()) {
+      // The driver went away in this moment, and the next look will find out more. Not at once,
+      // lest a driver that contradicts itself keep us busy.
+      next_poll_ = clock_.Now() + options_.retry_min;
       return;
     }
     health_.OnProbe(uuid, *result);

@@ -52,7 +52,8 @@ std::string SysfsBusId(std::string_view nvml_bus_id);
 // every call reads again.
 class HostFiles {
  public:
-  explicit HostFiles(std::string root = {});
+  HostFiles() = default;
+  explicit HostFiles(std::string root);
 
   // Whether this is the running system's own tree.
   bool is_system() const { return root_.empty(); }
