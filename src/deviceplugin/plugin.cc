@@ -19,7 +19,7 @@ using std::chrono::seconds;
 
 // Every update carries the whole list, which costs the kubelet more than us.
 constexpr seconds kLeastSendInterval{1};
-constexpr milliseconds kFirstBackOff{50};
+constexpr milliseconds kFirstBackOff{10};
 constexpr seconds kLongestBackOff{10};
 // A kubelet opens its stream right after registration. One that has none after this long has given
 // up on us, which it tells nobody, and will not come back by itself.
