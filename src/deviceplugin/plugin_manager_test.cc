@@ -305,9 +305,9 @@ TEST_F(PluginManagerTest, FailedRegistrationBacksOffAndGoesOnForEver) {
   Apply({Resource(kGpu, 1)});
   EXPECT_EQ(registrar_.count(kGpu), 1);
   EXPECT_EQ(StatusOf(kGpu).registration_error, "connection refused");
-  executor_.Advance(milliseconds(50));
+  executor_.Advance(milliseconds(10));
   EXPECT_EQ(registrar_.count(kGpu), 2);
-  executor_.Advance(milliseconds(100));
+  executor_.Advance(milliseconds(20));
   EXPECT_EQ(registrar_.count(kGpu), 3);
   executor_.Advance(std::chrono::minutes(10));
   EXPECT_GT(registrar_.count(kGpu), 50);

@@ -2,13 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rpc/device_plugin_server.h"
 
+#include <fcntl.h>
 #include <grpcpp/grpcpp.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <chrono>
 #include <optional>
 #include <utility>
 
+#include "base/unique_fd.h"
 #include "rpc/device_plugin_service.h"
 #include "rpc/listen_socket.h"
 #include "rpc/socket_path.h"
@@ -77,7 +80,9 @@ class Endpoint final : public PluginEndpoint {
   }
 
   Status Watch() {
-    return poller_.Add(socket_->fd(), [this] { Accept(); });
+    const Status added = poller_.Add(socket_->fd(), [this] { Accept(); });
+    if (!added.ok()) socket_.reset();
+    return added;
   }
 
   void Close() {
@@ -92,6 +97,15 @@ class Endpoint final : public PluginEndpoint {
     connection.listener_fd = socket_->fd();
     connection.fd = ::accept4(socket_->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (connection.fd >= 0) connections_->HandleNewConnection(&connection);
+    if (connection.fd < 0 && (errno == EMFILE || errno == ENFILE)) TurnAway();
+  }
+
+  // Out of descriptors, the socket would stay readable and the poller spin: the spare one takes the
+  // connection off the queue.
+  void TurnAway() {
+    spare_.Reset();
+    spare_.Reset(::accept4(socket_->fd(), nullptr, nullptr, SOCK_CLOEXEC));
+    spare_.Reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   }
 
   FdPoller& poller_;
@@ -101,6 +115,7 @@ class Endpoint final : public PluginEndpoint {
   std::unique_ptr<Connections> connections_;
   std::unique_ptr<grpc::Server> server_;
   std::optional<ListenSocket> socket_;
+  UniqueFd spare_{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
 };
 
 }  // namespace

@@ -50,8 +50,8 @@ grpc::Status Withdrawn() {
 }
 
 // One ListAndWatch call. Sends the newest list whenever it has not been sent and no write is in
-// progress, so that a slow reader skips lists but never misses the last. Deletes itself when gRPC
-// is done with it.
+// progress, so that a slow reader skips lists but never misses the last, not even before the end.
+// Deletes itself when gRPC is done with it.
 class Watcher final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   explicit Watcher(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {
@@ -64,7 +64,7 @@ class Watcher final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   // With the shared mutex held; also called for all watchers by Publish and Stop.
   void AdvanceLocked() {
     if (finished_ || writing_) return;
-    if (cancelled_ || shared_->stopped) {
+    if (cancelled_ || (shared_->stopped && sent_version_ == shared_->version)) {
       finished_ = true;
       Finish(cancelled_ ? grpc::Status::CANCELLED : grpc::Status::OK);
       return;
@@ -233,14 +233,16 @@ DevicePluginService::~DevicePluginService() = default;
 grpc::Service* DevicePluginService::service() { return impl_.get(); }
 
 void DevicePluginService::Publish(const std::vector<DeviceEntry>& devices) {
-  const std::string bytes = EncodeList(devices);
-  const grpc::Slice slice(bytes);
+  auto* bytes = new std::string(EncodeList(devices));  // deleted with the slice's last copy
+  const std::size_t size = bytes->size();
+  const grpc::Slice slice(
+      bytes->data(), size, [](void* owned) { delete static_cast<std::string*>(owned); }, bytes);
   grpc::ByteBuffer list(&slice, 1);
   Shared& shared = *impl_->shared();
   std::lock_guard lock(shared.mutex);
   shared.list.Swap(&list);
   shared.version++;
-  shared.stats.list_bytes = bytes.size();
+  shared.stats.list_bytes = size;
   for (Watcher* watcher : shared.watchers) watcher->AdvanceLocked();
 }
 

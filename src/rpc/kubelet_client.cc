@@ -38,7 +38,7 @@ void KubeletClient::Register(const Registration& registration, std::function<voi
   call->request.mutable_options()->set_get_preferred_allocation_available(
       registration.options.preferred_allocation_available);
   call->request.mutable_options()->set_pre_start_required(registration.options.pre_start_required);
-  calls_->Add(&call->context);
+  calls_->Add(call, &call->context);
   call->stub->async()->Register(
       &call->context, &call->request, &call->response,
       [call, done = std::move(done), calls = calls_.get(),

@@ -93,7 +93,9 @@ class KubeletStandin::Impl final : public v1beta1::Registration::Service {
   void Stop() {
     if (!server_) return;
     Change([](StandinState& state) { state.running = false; });
-    server_->Shutdown(std::chrono::system_clock::now());
+    // Lets registrations in progress end: gRPC 1.51 leaks a connection whose call is cancelled
+    // while it is being made.
+    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
     server_.reset();
     std::map<std::string, std::shared_ptr<Session>> sessions;
     Change([&](StandinState& state) {

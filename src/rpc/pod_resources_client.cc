@@ -58,10 +58,10 @@ void PodResourcesClient::List(std::string prefix,
   auto call = std::make_shared<Call>();
   call->stub = v1::PodResourcesLister::NewStub(UnixChannel(socket_, kMaxReceiveBytes));
   SetDeadline(call->context, deadline_);
-  calls_->Add(&call->context);
+  calls_->Add(call, &call->context);
   call->stub->async()->List(
       &call->context, &call->request, &call->response,
-      [call, prefix = std::move(prefix), done = std::move(done), calls = calls_.get(),
+      [call = call.get(), prefix = std::move(prefix), done = std::move(done), calls = calls_.get(),
        path = socket_](const grpc::Status& status) {
         if (const Status result = FromGrpc(status); result.ok()) {
           done(Collect(call->response, prefix));

@@ -4,6 +4,8 @@
 
 #include <grpc/support/time.h>
 
+#include <utility>
+
 namespace aliquot::rpc {
 
 std::shared_ptr<grpc::Channel> UnixChannel(const std::string& path, int max_receive_bytes) {
@@ -28,18 +30,20 @@ Status FromGrpc(const grpc::Status& status) {
 
 CallTracker::~CallTracker() {
   std::unique_lock lock(mutex_);
-  for (grpc::ClientContext* context : calls_) context->TryCancel();
+  for (const auto& [context, call] : calls_) context->TryCancel();
   changed_.wait(lock, [this] { return calls_.empty(); });
 }
 
-void CallTracker::Add(grpc::ClientContext* context) {
+void CallTracker::Add(std::shared_ptr<void> call, grpc::ClientContext* context) {
   std::lock_guard lock(mutex_);
-  calls_.insert(context);
+  calls_.emplace(context, std::move(call));
 }
 
 void CallTracker::Remove(grpc::ClientContext* context) {
   std::lock_guard lock(mutex_);
-  calls_.erase(context);
+  const auto it = calls_.find(context);
+  last_ = std::move(it->second);
+  calls_.erase(it);
   changed_.notify_all();
 }
 

@@ -6,9 +6,9 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 
 #include "base/status.h"
@@ -25,18 +25,26 @@ void SetDeadline(grpc::ClientContext& context, std::chrono::milliseconds from_no
 
 Status FromGrpc(const grpc::Status& status);
 
-// Calls in progress. Destruction cancels them and waits until each has reported, which gRPC does at
-// once. Thread-safe.
+// Owns calls in progress. Destruction cancels them and waits until each has reported, which gRPC
+// does at once.
+//
+// gRPC ends its callback threads, and joins them, with the last channel of the process. A callback
+// that released that channel would have its thread join itself and free the queue it runs on. So a
+// call's state is never released by its own callback: the one that ended last stays here until the
+// next one ends or the owner goes. Thread-safe; destroyed on no gRPC thread.
 class CallTracker {
  public:
   ~CallTracker();
-  void Add(grpc::ClientContext* context);
+  // `context` is part of `call`.
+  void Add(std::shared_ptr<void> call, grpc::ClientContext* context);
+  // The last thing a callback does; its call may be gone afterwards.
   void Remove(grpc::ClientContext* context);
 
  private:
   std::mutex mutex_;  // calls end on gRPC's threads
   std::condition_variable changed_;
-  std::set<grpc::ClientContext*> calls_;
+  std::map<grpc::ClientContext*, std::shared_ptr<void>> calls_;
+  std::shared_ptr<void> last_;
 };
 
 }  // namespace aliquot::rpc
