@@ -7,6 +7,7 @@
 #include "agent/agent.h"
 #include "cli/agent_command.h"
 #include "cli/config_command.h"
+#include "cli/demo_command.h"
 #include "cli/devices_command.h"
 #include "cli/labels_command.h"
 #include "cli/node.h"
@@ -45,6 +46,7 @@ int RunCommandLine(int argc, const char* const* argv, Console& console) {
   AddLabelsCommand(root, console);
   AddConfigCommand(root, console, CheckAgainstNode);
   AddAgentCommand(root, console);
+  AddDemoCommand(root, console);
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
