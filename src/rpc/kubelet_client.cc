@@ -41,7 +41,7 @@ void KubeletClient::Register(const Registration& registration, std::function<voi
   calls_->Add(call, &call->context);
   call->stub->async()->Register(
       &call->context, &call->request, &call->response,
-      [call, done = std::move(done), calls = calls_.get(),
+      [call = call.get(), done = std::move(done), calls = calls_.get(),
        path = kubelet_socket_](const grpc::Status& status) {
         const Status result = FromGrpc(status);
         done(result.ok()
