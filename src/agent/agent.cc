@@ -156,6 +156,7 @@ Status Agent::Impl::StartPlugins() {
   auto watch = deviceplugin::InotifyDirectory::Open(*poller_, socket, directory);
   if (!watch.ok()) return watch.error();
   directory_ = std::move(*watch);
+  rpc::RemoveStaleSockets(directory);
   transport_ =
       std::make_unique<rpc::DevicePluginServers>(*poller_, directory, rpc::NewInstanceId());
   if (!socket.empty()) registrar_ = std::make_unique<rpc::KubeletClient>(socket);
@@ -321,18 +322,13 @@ void Agent::Impl::OnAllocate(const std::string& resource, const std::vector<std:
   metrics_.CountAllocation(resource, ok, duration);
 }
 
-void Agent::Impl::OnListSent(const std::string& resource, std::size_t devices,
-                             std::size_t unhealthy) {
+void Agent::Impl::OnListSent(const std::string& resource, std::size_t, std::size_t) {
   metrics_.list_updates.Increment({resource});
-  log_.Info("device list sent", {{"resource", resource},
-                                 {"devices", fmt::to_string(devices)},
-                                 {"unhealthy", fmt::to_string(unhealthy)}});
   executor_.Post([this] { Publish(); });
 }
 
 void Agent::Impl::OnRegistration(const std::string& resource, bool ok) {
   metrics_.registrations.Increment({resource, ok ? "ok" : "failed"});
-  if (ok) log_.Info("resource registered", {{"resource", resource}});
   executor_.Post([this] { Publish(); });
 }
 

@@ -12,6 +12,7 @@
 #include "cli/labels_command.h"
 #include "cli/node.h"
 #include "cli/plan_command.h"
+#include "cli/sim_command.h"
 #include "share/planner.h"
 
 namespace aliquot::cli {
@@ -47,6 +48,7 @@ int RunCommandLine(int argc, const char* const* argv, Console& console) {
   AddConfigCommand(root, console, CheckAgainstNode);
   AddAgentCommand(root, console);
   AddDemoCommand(root, console);
+  AddSimCommand(root, console);
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

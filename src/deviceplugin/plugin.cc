@@ -15,8 +15,11 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Every update carries the whole list, which costs the kubelet more than us.
-constexpr seconds kLeastSendInterval{1};
+// Every update carries the whole list, which costs the kubelet more than us: one a second for each
+// resource in the long run. A change of the plan need not wait while fewer than these have saved
+// up, so that what an administrator does shows at once.
+constexpr seconds kSendInterval{1};
+constexpr seconds kSavedUp{3};
 constexpr milliseconds kFirstBackOff{10};
 constexpr seconds kLongestBackOff{10};
 // A kubelet opens its stream right after registration. One that has none after this long has given
@@ -134,25 +137,28 @@ void Plugin::HealthChanged() {
   }
   if (worse) {
     Send();
-  } else if (list_changed_ || unhealthy != published_unhealthy_.size()) {
-    SendSoon();
+  } else if (list_changed_) {
+    SendAt(paid_until_ - kSavedUp);
+  } else if (unhealthy != published_unhealthy_.size()) {
+    SendAt(last_sent_.value_or(Clock::TimePoint::min()) + kSendInterval);
   }
 }
 
-void Plugin::SendSoon() {
-  if (send_timer_ != 0) return;
+void Plugin::SendAt(Clock::TimePoint due) {
   const Clock::TimePoint now = context_.dependencies.clock.Now();
-  if (!last_sent_ || now - *last_sent_ >= kLeastSendInterval) {
+  if (due <= now) {
     Send();
     return;
   }
-  send_timer_ = context_.dependencies.executor.PostAfter(*last_sent_ + kLeastSendInterval - now,
-                                                         [weak = weak_from_this()] {
-                                                           const auto self = weak.lock();
-                                                           if (!self) return;
-                                                           self->send_timer_ = 0;
-                                                           self->Send();
-                                                         });
+  if (send_timer_ != 0 && send_due_ <= due) return;
+  context_.dependencies.executor.Cancel(send_timer_);
+  send_due_ = due;
+  send_timer_ = context_.dependencies.executor.PostAfter(due - now, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->send_timer_ = 0;
+    self->Send();
+  });
 }
 
 void Plugin::Send() {
@@ -171,6 +177,7 @@ void Plugin::Send() {
   list_changed_ = false;
   published_unhealthy_ = std::move(unhealthy);
   last_sent_ = context_.dependencies.clock.Now();
+  paid_until_ = std::max(paid_until_, *last_sent_) + kSendInterval;
   last_sent_wall_ = context_.dependencies.clock.WallNow();
   context_.dependencies.log.Info("device list sent",
                                  {{"resource", name_},

@@ -55,7 +55,8 @@ class Plugin : public std::enable_shared_from_this<Plugin> {
   bool IsUnhealthy(const share::PlannedDevice& device) const;
   void Adopt(std::shared_ptr<const share::Plan> plan, const share::PlannedResource& resource);
   Status Serve();
-  void SendSoon();
+  // Sends at `due`, or now if that has passed; an earlier appointment stays.
+  void SendAt(Clock::TimePoint due);
   void Send();
   void RegisterAnew();
   void Register();
@@ -77,7 +78,9 @@ class Plugin : public std::enable_shared_from_this<Plugin> {
   std::set<std::string> published_unhealthy_;  // ids, as of the last Send
   std::optional<Clock::TimePoint> last_sent_;
   std::optional<WallTime> last_sent_wall_;
+  Clock::TimePoint paid_until_;  // every Send moves this on by what it costs
   Executor::TimerId send_timer_ = 0;
+  Clock::TimePoint send_due_;
 
   // Registration: `wanted_` counts the reasons to register, `registered_` is the count that the
   // kubelet has confirmed. Equal = registered.

@@ -212,15 +212,15 @@ TEST_F(PluginManagerTest, NewOptionsRegisterOnlyThatResource) {
 
 TEST_F(PluginManagerTest, UnhealthyIsToldAtOnceWithAllReplicas) {
   Apply({Resource(kGpu, 2, 10), Resource(kMig, 1)});
-  Apply({Resource(kGpu, 3, 10), Resource(kMig, 1)});  // uses up this second
-  EXPECT_EQ(Sent(kGpu), 1u);
+  for (int gpus = 3; gpus < 10; ++gpus) Apply({Resource(kGpu, gpus, 10), Resource(kMig, 1)});
+  EXPECT_EQ(Sent(kGpu), 4u);  // the rest has to wait
   SetHealth({{"GPU-1", "XID 79"}});
-  EXPECT_EQ(Last(kGpu), "20/30");
-  EXPECT_EQ(Sent(kGpu), 2u);
+  EXPECT_EQ(Last(kGpu), "80/90");
+  EXPECT_EQ(Sent(kGpu), 5u);
   EXPECT_EQ(Sent(kMig), 1u);
   EXPECT_EQ(StatusOf(kGpu).unhealthy, 10u);
   executor_.Advance(seconds(3));
-  EXPECT_EQ(Sent(kGpu), 2u);
+  EXPECT_EQ(Sent(kGpu), 5u);
 }
 
 TEST_F(PluginManagerTest, TheRestIsToldAtMostOnceASecond) {
@@ -238,7 +238,7 @@ TEST_F(PluginManagerTest, TheRestIsToldAtMostOnceASecond) {
     Apply({Resource(kGpu, gpus)});
     executor_.Advance(milliseconds(50));
   }
-  EXPECT_LE(Sent(kGpu), 3u + 5u);
+  EXPECT_LE(Sent(kGpu), 3u + 3u + 5u);  // three saved up, then one a second
   executor_.Advance(seconds(1));
   EXPECT_EQ(Last(kGpu), "98/99");
 }
