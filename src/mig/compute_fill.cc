@@ -12,6 +12,29 @@
 namespace aliquot::mig {
 namespace {
 
+std::uint64_t MaskOf(const Placement& placement) {
+  std::uint64_t mask = 0;
+  for (unsigned i = placement.start; i < placement.end() && i < 64; ++i) {
+    mask |= std::uint64_t{1} << i;
+  }
+  return mask;
+}
+
+bool CompleteFrom(const InstanceProfile& profile, std::vector<ComputeTarget>& compute,
+                  std::size_t next, std::uint64_t occupied) {
+  while (next < compute.size() && compute[next].placement.size != 0) ++next;
+  if (next == compute.size()) return true;
+  const ComputeProfile* kind = FindComputeProfile(profile, compute[next].profile);
+  if (kind == nullptr) return false;
+  for (const Placement& placement : kind->placements) {
+    if ((occupied & MaskOf(placement)) != 0) continue;
+    compute[next].placement = placement;
+    if (CompleteFrom(profile, compute, next + 1, occupied | MaskOf(placement))) return true;
+    compute[next].placement = {};
+  }
+  return false;
+}
+
 // Walks the ways to fill one GPU instance.
 class Filler {
  public:
@@ -53,14 +76,6 @@ class Filler {
   }
 
  private:
-  static std::uint64_t MaskOf(const Placement& placement) {
-    std::uint64_t mask = 0;
-    for (unsigned i = placement.start; i < placement.end() && i < 64; ++i) {
-      mask |= std::uint64_t{1} << i;
-    }
-    return mask;
-  }
-
   std::optional<std::size_t> KindServedBy(const ComputeInstance& compute) const {
     for (std::size_t kind = 0; kind < kinds_.size(); ++kind) {
       if (kinds_[kind]->index == compute.profile) return kind;
@@ -139,6 +154,12 @@ std::vector<Fill> FillsOf(const InstanceProfile& profile,
   const std::size_t count = existing == nullptr ? 0 : existing->compute.size();
   for (std::uint64_t kept = 0; kept >> count == 0; ++kept) filler.Keep(existing, kept);
   return filler.Take();
+}
+
+void CompletePlaces(const InstanceProfile& profile, std::vector<ComputeTarget>& compute) {
+  std::uint64_t occupied = 0;
+  for (const ComputeTarget& target : compute) occupied |= MaskOf(target.placement);
+  CompleteFrom(profile, compute, 0, occupied);
 }
 
 }  // namespace aliquot::mig

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "mig/compute_fill.h"
 #include "mig/placement.h"
 #include "mig/target.h"
 
@@ -130,7 +131,12 @@ Result<GpuPlan> PlanLayout(const GpuMigState& gpu, const Layout& layout) {
   if (!gpu.profiles.empty()) {
     if (Status offered = CheckOffered(gpu, layout); !offered.ok()) return offered.error();
   }
-  return Complete(gpu, layout);
+  Layout placed = layout;
+  for (InstanceTarget& instance : placed.instances) {
+    const InstanceProfile* profile = FindProfile(gpu, instance.profile);
+    if (profile != nullptr) CompletePlaces(*profile, instance.compute);
+  }
+  return Complete(gpu, std::move(placed));
 }
 
 Result<MigPlan> PlanNode(const std::vector<GpuMigState>& gpus,

@@ -109,6 +109,14 @@ class ComputeMatch {
   std::vector<ComputeTarget> missing_;
 };
 
+// Larger compute instances first: a driver that chooses places itself could otherwise put a small
+// one where only the large one fits.
+std::vector<ComputeTarget> LargestFirst(std::vector<ComputeTarget> compute) {
+  std::stable_sort(compute.begin(), compute.end(),
+                   [](const auto& a, const auto& b) { return a.placement.size > b.placement.size; });
+  return compute;
+}
+
 void AppendCreations(const GpuMigState& gpu, std::vector<const InstanceTarget*> missing,
                      std::vector<Step>& steps) {
   std::stable_sort(missing.begin(), missing.end(),
@@ -122,7 +130,7 @@ void AppendCreations(const GpuMigState& gpu, std::vector<const InstanceTarget*> 
     steps.push_back(Create(Step::Kind::kCreateGpuInstance, *target));
   }
   for (const InstanceTarget* target : missing) {
-    for (const ComputeTarget& compute : target->compute) {
+    for (const ComputeTarget& compute : LargestFirst(target->compute)) {
       steps.push_back(CreateCompute(*target, compute));
     }
   }
@@ -150,7 +158,7 @@ std::vector<Step> StepsBetween(const GpuMigState& gpu, const Layout& target) {
     for (const ComputeInstance* compute : match.surplus()) {
       steps.push_back(DestroyCompute(instance, *compute));
     }
-    for (const ComputeTarget& compute : match.missing()) {
+    for (const ComputeTarget& compute : LargestFirst(match.missing())) {
       additions.push_back(CreateCompute(*stays, compute));
     }
   }
