@@ -78,6 +78,22 @@ class Positions {
     }
   }
 
+  // Whether the line of the mark is indented with a tab, which YAML does not allow.
+  bool TabIndents(const YAML::Mark& mark) const {
+    if (mark.is_null() || mark.line < 0) return false;
+    const std::size_t line = std::min(static_cast<std::size_t>(mark.line), starts_.size() - 1);
+    const std::string_view rest = text_.substr(starts_[line]);
+    return rest.substr(0, rest.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
+  }
+
+  // The text from the mark on.
+  std::string_view From(const YAML::Mark& mark) const {
+    if (mark.is_null() || mark.line < 0) return {};
+    const std::size_t line = std::min(static_cast<std::size_t>(mark.line), starts_.size() - 1);
+    const std::size_t start = starts_[line] + static_cast<std::size_t>(mark.column);
+    return text_.substr(std::min(start, text_.size()));
+  }
+
   Position At(const YAML::Mark& mark) const {
     if (mark.is_null() || mark.line < 0) return {1, 1};
     const std::size_t line = std::min(static_cast<std::size_t>(mark.line), starts_.size() - 1);
@@ -147,12 +163,38 @@ void ResolveScalar(Node& node, const std::string& tag) {
   }
 }
 
+// Whether the quoted scalar that `text` starts with, perhaps after an anchor and a tag, has its
+// closing quote. yaml-cpp takes the end of the file for one if it follows a line break.
+bool IsTerminated(std::string_view text) {
+  while (!text.empty() && (text[0] == '&' || text[0] == '!')) {
+    text.remove_prefix(std::min(text.find_first_of(" \t\r\n"), text.size()));
+    text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+  }
+  if (text.empty() || (text[0] != '\'' && text[0] != '"')) return true;
+  const char quote = text[0];
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    if (quote == '"' && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == quote) {
+      if (quote == '"' || i + 1 >= text.size() || text[i + 1] != '\'') return true;
+      ++i;
+    }
+  }
+  return false;
+}
+
 // Builds the tree from yaml-cpp's events.
 class Builder : public YAML::EventHandler {
  public:
   explicit Builder(const Positions& positions) : positions_(positions) {}
 
-  NodePtr root() const { return root_; }
+  // To be called at the end; null if the document has no content.
+  NodePtr Root() const {
+    if (!IsTerminated(positions_.From(last_quoted_))) {
+      throw Refused(positions_.At(last_quoted_), "the closing quote is missing");
+    }
+    return root_;
+  }
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -172,6 +214,7 @@ class Builder : public YAML::EventHandler {
     auto node = New(Node::Kind::kString, mark);
     node->text = value;
     ResolveScalar(*node, tag);
+    if (node->quoted) last_quoted_ = mark;
     Finish(std::move(node), anchor);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
@@ -276,6 +319,7 @@ class Builder : public YAML::EventHandler {
   std::vector<Level> levels_;
   std::map<YAML::anchor_t, NodePtr> anchors_;
   NodePtr root_;
+  YAML::Mark last_quoted_ = YAML::Mark::null_mark();
 };
 
 void WarnOfMoreDocuments(YAML::Parser& parser, Problems& problems) {
@@ -312,10 +356,11 @@ NodePtr ParseYaml(std::string_view text, Problems& problems) {
       if (!parser.HandleNextDocument(builder)) return std::make_shared<Node>();
     } catch (const YAML::Exception& error) {
       throw Refused(positions.At(error.mark),
-                    "this is not valid YAML or JSON: " + ToLower(error.msg));
+                    "this is not valid YAML or JSON: " + ToLower(error.msg),
+                    positions.TabIndents(error.mark) ? "indent with blanks instead of tabs" : "");
     }
     WarnOfMoreDocuments(parser, problems);
-    NodePtr root = builder.root();
+    NodePtr root = builder.Root();
     if (root == nullptr) root = std::make_shared<Node>();
     return root;
   } catch (const Refused& refused) {
