@@ -59,9 +59,8 @@ bool ApplyReport::done() const {
 }
 
 bool ApplyReport::needs_reboot() const {
-  return std::any_of(gpus.begin(), gpus.end(), [](const GpuReport& gpu) {
-    return gpu.outcome == GpuOutcome::kNeedsReboot;
-  });
+  return std::any_of(gpus.begin(), gpus.end(),
+                     [](const GpuReport& gpu) { return gpu.outcome == GpuOutcome::kNeedsReboot; });
 }
 
 bool ApplyReport::unfinished() const {
@@ -137,9 +136,9 @@ Result<Applier::Reached> Applier::Reach(const std::string& gpu, const Layout& ta
     if (!state.ok()) return state.error().In("after " + what);
     std::vector<Step> left = StepsBetween(*state, target);
     if (left.size() >= steps.size()) {
-      return Error{Code::kInternal,
-                   fmt::format("{}: the driver reports success, but the GPU does not show it",
-                               what)};
+      return Error{
+          Code::kInternal,
+          fmt::format("{}: the driver reports success, but the GPU does not show it", what)};
     }
     log_.Info("MIG step done", {{"gpu", gpu}, {"step", what}});
     steps = std::move(left);
@@ -179,8 +178,8 @@ GpuReport Applier::Finish(Journal::Gpu& entry, Reached reached) {
             after ? entry.after : entry.before};
   }
   entry.awaits_reboot = true;
-  GpuReport report{entry.uuid, GpuOutcome::kNeedsReboot,
-                   "MIG mode changes at the next reboot of the node", {}};
+  GpuReport report{
+      entry.uuid, GpuOutcome::kNeedsReboot, "MIG mode changes at the next reboot of the node", {}};
   if (const auto state = driver_.Read(entry.uuid); state.ok()) report.layout = LayoutOf(*state);
   return report;
 }
@@ -199,12 +198,14 @@ GpuReport Applier::RollBack(Journal::Gpu& entry, const Error& cause) {
     return report;
   }
   GpuReport report{entry.uuid, GpuOutcome::kUnknown, "", {}};
-  report.reason = fmt::format("{}; rolling back failed: {}", cause.message, reached.error().message);
+  report.reason =
+      fmt::format("{}; rolling back failed: {}", cause.message, reached.error().message);
   if (const auto state = driver_.Read(entry.uuid); state.ok()) {
     report.layout = LayoutOf(*state);
-    report.outcome = SameLayout(*report.layout, entry.before) && state->mode_on == state->pending_mode_on
-                         ? GpuOutcome::kRolledBack
-                         : GpuOutcome::kStuck;
+    report.outcome =
+        SameLayout(*report.layout, entry.before) && state->mode_on == state->pending_mode_on
+            ? GpuOutcome::kRolledBack
+            : GpuOutcome::kStuck;
     report.reason += "; it has now: MIG " + Describe(*state, *report.layout);
   }
   log_.Error("MIG rollback failed", {{"gpu", entry.uuid}, {"reason", report.reason}});

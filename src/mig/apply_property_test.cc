@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
-// Whatever is there, whatever is wanted and whatever fails: a GPU has its new layout or its old one.
+// Whatever is there, whatever is wanted and whatever fails: a GPU has its new layout or its old
+// one.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -116,13 +117,11 @@ void CheckAllOrNothing(const Scenario& start, const GpuPlan& plan, const FakeMig
   const GpuMigState& now = driver.Look(start.gpu);
   RC_ASSERT(report.layout.has_value());
   RC_ASSERT(SameLayout(*report.layout, LayoutOf(now)));
-  const bool done =
-      report.outcome == GpuOutcome::kDone || report.outcome == GpuOutcome::kUnchanged;
+  const bool done = report.outcome == GpuOutcome::kDone || report.outcome == GpuOutcome::kUnchanged;
   if (done) {
     RC_ASSERT(Satisfies(now, start.desired));
   } else {
-    RC_ASSERT(report.outcome == GpuOutcome::kRolledBack ||
-              report.outcome == GpuOutcome::kRefused);
+    RC_ASSERT(report.outcome == GpuOutcome::kRolledBack || report.outcome == GpuOutcome::kRefused);
     RC_ASSERT(SameLayout(LayoutOf(now), LayoutOf(plan.gpu)));
     RC_ASSERT(now.pending_mode_on == plan.gpu.pending_mode_on);
   }

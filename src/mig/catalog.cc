@@ -64,10 +64,10 @@ Result<ResolvedProfile> ResolveProfile(const GpuMigState& gpu, const ProfileName
   }
   const std::string offered = found.instance->name.ToString();
   if (found.compute == nullptr) {
-    return Error{Code::kNotFound, fmt::format("{} offers {}, but no compute instance of {} slices "
-                                              "in it, as \"{}\" asks",
-                                              GpuTitle(gpu), offered, name.compute_slices,
-                                              name.ToString())};
+    return Error{Code::kNotFound,
+                 fmt::format("{} offers {}, but no compute instance of {} slices "
+                             "in it, as \"{}\" asks",
+                             GpuTitle(gpu), offered, name.compute_slices, name.ToString())};
   }
   if (found.instance->name.gigabytes != name.gigabytes) {
     ProfileName proper = found.instance->name;

@@ -39,9 +39,8 @@ json::object ToJson(const std::string& uuid, const Layout& layout) {
                                      {"Placement", ToJson(instance.placement)},
                                      {"ComputeInstances", std::move(compute)}});
   }
-  return {{"UUID", uuid},
-          {"MigMode", layout.mode_on ? 1 : 0},
-          {"GpuInstances", std::move(instances)}};
+  return {
+      {"UUID", uuid}, {"MigMode", layout.mode_on ? 1 : 0}, {"GpuInstances", std::move(instances)}};
 }
 
 // Reads members of one JSON object; the first thing wrong is kept, with its path.
@@ -202,8 +201,7 @@ Result<Checkpoint> ReadCheckpoint(std::string_view text) {
   const json::array* list =
       state == nullptr ? nullptr : reader.Array(*state, "Devices", "MigState");
   for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
-    checkpoint.gpus.push_back(
-        ReadGpu(reader, &(*list)[i], fmt::format("MigState.Devices[{}]", i)));
+    checkpoint.gpus.push_back(ReadGpu(reader, &(*list)[i], fmt::format("MigState.Devices[{}]", i)));
   }
   if (reader.error()) return *reader.error();
   return checkpoint;

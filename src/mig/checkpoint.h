@@ -40,8 +40,8 @@ struct Journal {
     std::string uuid;
     Layout before;
     Layout after;
-    Goal goal = Goal::kAfter;      // which of the two is being established
-    bool awaits_reboot = false;    // the rest is done once the node has rebooted
+    Goal goal = Goal::kAfter;    // which of the two is being established
+    bool awaits_reboot = false;  // the rest is done once the node has rebooted
 
     friend bool operator==(const Gpu&, const Gpu&) = default;
   };

@@ -82,8 +82,8 @@ class Filler {
     }
     const ComputeProfile* profile = FindComputeProfile(profile_, compute.profile);
     for (std::size_t kind = 0; profile != nullptr && kind < kinds_.size(); ++kind) {
-      const bool good_enough = !compute.holders.empty() ||
-                               profile->multiprocessors >= kinds_[kind]->multiprocessors;
+      const bool good_enough =
+          !compute.holders.empty() || profile->multiprocessors >= kinds_[kind]->multiprocessors;
       if (kinds_[kind]->slices == profile->slices && good_enough) return kind;
     }
     return {};

@@ -18,10 +18,10 @@ Demand Minus(const Demand& whole, const Demand& part);
 
 // One way of filling one GPU instance with compute instances.
 struct Fill {
-  Demand serves;                      // what it contributes to a demand; never zero
+  Demand serves;                       // what it contributes to a demand; never zero
   std::vector<ComputeTarget> compute;  // all of it, those that stay first
-  unsigned destroyed = 0;             // compute instances there now that must go
-  unsigned destroyed_in_use = 0;      // of these, how many have holders
+  unsigned destroyed = 0;              // compute instances there now that must go
+  unsigned destroyed_in_use = 0;       // of these, how many have holders
 };
 
 // Every useful way of filling a GPU instance of `profile` towards `wish`, one per contribution:

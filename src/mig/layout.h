@@ -38,16 +38,16 @@ struct ComputeProfile {
 
 // One kind of GPU instance that a GPU offers.
 struct InstanceProfile {
-  unsigned index = 0;  // NVML_GPU_INSTANCE_PROFILE_*; names the profile everywhere in mig/
-  unsigned id = 0;     // what NVML calls take
-  ProfileName name;    // C = G
+  unsigned index = 0;   // NVML_GPU_INSTANCE_PROFILE_*; names the profile everywhere in mig/
+  unsigned id = 0;      // what NVML calls take
+  ProfileName name;     // C = G
   unsigned slices = 0;  // G
   unsigned max_instances = 0;
   std::uint64_t memory_mib = 0;
   unsigned multiprocessors = 0;
   gpu::EngineCounts engines;
-  std::vector<Placement> placements;     // legal ones, ascending
-  std::vector<ComputeProfile> compute;   // ascending by index
+  std::vector<Placement> placements;    // legal ones, ascending
+  std::vector<ComputeProfile> compute;  // ascending by index
 
   friend bool operator==(const InstanceProfile&, const InstanceProfile&) = default;
 };

@@ -217,8 +217,8 @@ Shortfall Placer::Explain(std::span<const PlacedProfile> kept,
   }
   for (const InstanceProfile& profile : profiles_) {
     best.push_back(&profile);
-    const bool larger = shortfall.largest_beside == nullptr ||
-                        CreatedBefore(&profile, shortfall.largest_beside);
+    const bool larger =
+        shortfall.largest_beside == nullptr || CreatedBefore(&profile, shortfall.largest_beside);
     if (larger && Place(kept, best)) shortfall.largest_beside = &profile;
     best.pop_back();
   }

@@ -77,8 +77,9 @@ TEST(Placer, SaysWhatDoesNotFitAndWhatWould) {
     for (const unsigned id : ids) add.push_back(ById(gpu, id));
     return placer.Explain({}, add).ToString();
   };
-  EXPECT_EQ(explain({5, 5}), "1 x 4g.20gb does not fit beside 1 x 4g.20gb; the largest that would is "
-                             "3g.20gb");
+  EXPECT_EQ(explain({5, 5}),
+            "1 x 4g.20gb does not fit beside 1 x 4g.20gb; the largest that would is "
+            "3g.20gb");
   EXPECT_EQ(explain({0, 19}), "1 x 1g.5gb does not fit beside 1 x 7g.40gb; nothing more would");
   EXPECT_EQ(explain({9, 9, 9, 14}),
             "1 x 3g.20gb, 1 x 2g.10gb do not fit beside 2 x 3g.20gb; nothing more would");

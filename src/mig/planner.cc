@@ -31,8 +31,7 @@ GpuPlan Complete(const GpuMigState& gpu, Layout after) {
   plan.steps = StepsBetween(gpu, plan.after);
   for (const Step& step : plan.steps) {
     if (step.kind == Step::Kind::kSetMode) {
-      plan.needs_reset =
-          gpu.mode_on != step.mode_on && gpu.mode_switch == ModeSwitch::kWithReset;
+      plan.needs_reset = gpu.mode_on != step.mode_on && gpu.mode_switch == ModeSwitch::kWithReset;
       if (!gpu.holders.empty() && gpu.mode_on != step.mode_on) {
         plan.blockers.push_back({"the GPU", gpu.uuid, gpu.holders});
       }
@@ -40,19 +39,18 @@ GpuPlan Complete(const GpuMigState& gpu, Layout after) {
     if (step.kind != Step::Kind::kDestroyComputeInstance) continue;
     const ComputeInstance* compute = FindCompute(gpu, step);
     if (compute == nullptr || compute->holders.empty()) continue;
-    plan.blockers.push_back(
-        {fmt::format("device {} (GPU instance {}, compute instance {})",
-                     DeviceName(gpu, step.profile, step.compute_profile), step.gpu_instance_id,
-                     step.compute_instance_id),
-         compute->uuid, compute->holders});
+    plan.blockers.push_back({fmt::format("device {} (GPU instance {}, compute instance {})",
+                                         DeviceName(gpu, step.profile, step.compute_profile),
+                                         step.gpu_instance_id, step.compute_instance_id),
+                             compute->uuid, compute->holders});
   }
   return plan;
 }
 
 Error NotOffered(const GpuMigState& gpu, const std::string& what) {
   return {Code::kInvalidArgument,
-          fmt::format("the layout does not fit {}: {}; was it made for another GPU?",
-                      GpuTitle(gpu), what)};
+          fmt::format("the layout does not fit {}: {}; was it made for another GPU?", GpuTitle(gpu),
+                      what)};
 }
 
 Status CheckOffered(const GpuMigState& gpu, const Layout& layout) {
@@ -72,16 +70,16 @@ Status CheckOffered(const GpuMigState& gpu, const Layout& layout) {
     for (const PlacedProfile& other : placed) {
       if (other.placement.start < instance.placement.end() &&
           instance.placement.start < other.placement.end()) {
-        return NotOffered(gpu, fmt::format("two instances share memory slice {}",
-                                           std::max(other.placement.start,
-                                                    instance.placement.start)));
+        return NotOffered(gpu,
+                          fmt::format("two instances share memory slice {}",
+                                      std::max(other.placement.start, instance.placement.start)));
       }
     }
     placed.push_back({profile, instance.placement});
     for (const ComputeTarget& compute : instance.compute) {
       if (FindComputeProfile(*profile, compute.profile) == nullptr) {
-        return NotOffered(gpu, fmt::format("no compute instance profile {} in {}",
-                                           compute.profile, profile->name.ToString()));
+        return NotOffered(gpu, fmt::format("no compute instance profile {} in {}", compute.profile,
+                                           profile->name.ToString()));
       }
     }
   }
@@ -172,8 +170,8 @@ std::vector<std::string> Explain(const GpuPlan& plan) {
   const Layout before = LayoutOf(gpu);
   std::vector<std::string> lines;
   if (!plan.changes()) {
-    lines.push_back(fmt::format("{}: nothing to do, MIG {}", GpuTitle(gpu),
-                                Describe(gpu, plan.after)));
+    lines.push_back(
+        fmt::format("{}: nothing to do, MIG {}", GpuTitle(gpu), Describe(gpu, plan.after)));
   } else {
     lines.push_back(fmt::format("{}: MIG {} -> {}", GpuTitle(gpu), Describe(gpu, before),
                                 Describe(gpu, plan.after)));
@@ -195,8 +193,8 @@ std::vector<std::string> Explain(const GpuPlan& plan) {
   }
   if (plan.then) lines.push_back("  then plan the devices, once the driver lists profiles");
   for (const Blocker& blocker : plan.blockers) {
-    lines.push_back(fmt::format("  blocked: {} is in use by {}", blocker.object,
-                                Describe(blocker.holders)));
+    lines.push_back(
+        fmt::format("  blocked: {} is in use by {}", blocker.object, Describe(blocker.holders)));
   }
   for (const std::string& warning : plan.warnings) lines.push_back("  warning: " + warning);
   return lines;

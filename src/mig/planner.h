@@ -25,8 +25,8 @@ struct Blocker {
 struct GpuPlan {
   GpuMigState gpu;  // as it was when planned
   Layout after;
-  std::vector<Step> steps;         // empty if the GPU is as it should be
-  std::vector<Blocker> blockers;   // the plan can be carried out only if there are none
+  std::vector<Step> steps;        // empty if the GPU is as it should be
+  std::vector<Blocker> blockers;  // the plan can be carried out only if there are none
   std::vector<std::string> warnings;
   // MIG mode changes, and on this GPU that takes a reset (or a reboot where there is no reset).
   bool needs_reset = false;

@@ -55,9 +55,10 @@ TEST(Planner, LeavesAGpuAloneThatIsAsWanted) {
     ASSERT_TRUE(plan.ok());
     EXPECT_FALSE(plan->changes());
   }
-  EXPECT_EQ(Explain(*PlanGpu(gpu, Desired({{"1g.5gb", 2}, {"2g.10gb", 1}, {"3g.20gb", 1}}))),
-            Lines{"GPU 0 (GPU-00000000-0000-4000-8000-000000000000): nothing to do, MIG on: 2g.10gb "
-                  "at 0, 1g.5gb at 2, 1g.5gb at 3, 3g.20gb at 4"});
+  EXPECT_EQ(
+      Explain(*PlanGpu(gpu, Desired({{"1g.5gb", 2}, {"2g.10gb", 1}, {"3g.20gb", 1}}))),
+      Lines{"GPU 0 (GPU-00000000-0000-4000-8000-000000000000): nothing to do, MIG on: 2g.10gb "
+            "at 0, 1g.5gb at 2, 1g.5gb at 3, 3g.20gb at 4"});
 }
 
 TEST(Planner, FillsAnEmptyGpuAsTheDriverWould) {
@@ -65,26 +66,26 @@ TEST(Planner, FillsAnEmptyGpuAsTheDriverWould) {
   const auto plan = PlanGpu(gpu, Desired({{"1g.5gb", 2}, {"2g.10gb", 1}, {"3g.20gb", 1}}));
   ASSERT_TRUE(plan.ok());
   EXPECT_TRUE(plan->needs_reset);
-  EXPECT_EQ(Steps(*plan), (Lines{"turn MIG mode on", "create GPU instance 3g.20gb at 4",
-                                 "create GPU instance 2g.10gb at 0",
-                                 "create GPU instance 1g.5gb at 2",
-                                 "create GPU instance 1g.5gb at 3",
-                                 "create device 3g.20gb in the GPU instance at 4",
-                                 "create device 2g.10gb in the GPU instance at 0",
-                                 "create device 1g.5gb in the GPU instance at 2",
-                                 "create device 1g.5gb in the GPU instance at 3"}));
+  EXPECT_EQ(
+      Steps(*plan),
+      (Lines{"turn MIG mode on", "create GPU instance 3g.20gb at 4",
+             "create GPU instance 2g.10gb at 0", "create GPU instance 1g.5gb at 2",
+             "create GPU instance 1g.5gb at 3", "create device 3g.20gb in the GPU instance at 4",
+             "create device 2g.10gb in the GPU instance at 0",
+             "create device 1g.5gb in the GPU instance at 2",
+             "create device 1g.5gb in the GPU instance at 3"}));
 }
 
 TEST(Planner, KeepsWhatItCan) {
   const GpuMigState gpu = With("a100-40gb", {{"3g.20gb", 2}});  // at 4 and 0
   const auto plan = PlanGpu(gpu, Desired({{"3g.20gb", 1}, {"2g.10gb", 1}, {"1g.5gb", 1}}));
   ASSERT_TRUE(plan.ok());
-  EXPECT_EQ(Steps(*plan), (Lines{"destroy device 3g.20gb (GPU instance 2, compute instance 0)",
-                                 "destroy GPU instance 2 (3g.20gb at 4)",
-                                 "create GPU instance 2g.10gb at 4",
-                                 "create GPU instance 1g.5gb at 6",
-                                 "create device 2g.10gb in the GPU instance at 4",
-                                 "create device 1g.5gb in the GPU instance at 6"}));
+  EXPECT_EQ(
+      Steps(*plan),
+      (Lines{"destroy device 3g.20gb (GPU instance 2, compute instance 0)",
+             "destroy GPU instance 2 (3g.20gb at 4)", "create GPU instance 2g.10gb at 4",
+             "create GPU instance 1g.5gb at 6", "create device 2g.10gb in the GPU instance at 4",
+             "create device 1g.5gb in the GPU instance at 6"}));
 }
 
 TEST(Planner, PrefersToDestroyWhatIsIdle) {
@@ -156,8 +157,7 @@ TEST(Planner, AddsAndRemovesDevicesWithinAGpuInstance) {
 TEST(Planner, RemovesGpuInstancesWithoutDevices) {
   GpuMigState gpu = With("a100-40gb", {{"2g.10gb", 1}});
   gpu.instances[0].compute.clear();
-  EXPECT_EQ(Steps(*PlanGpu(gpu, Desired({}))),
-            Lines{"destroy GPU instance 5 (2g.10gb at 4)"});
+  EXPECT_EQ(Steps(*PlanGpu(gpu, Desired({}))), Lines{"destroy GPU instance 5 (2g.10gb at 4)"});
   EXPECT_EQ(Steps(*PlanGpu(gpu, Desired({{"2g.10gb", 1}}))),
             Lines{"create device 2g.10gb in the GPU instance at 4"});
 }
@@ -182,8 +182,9 @@ TEST(Planner, SaysWhatDoesNotFit) {
     EXPECT_FALSE(plan.ok());
     return plan.ok() ? "" : plan.error().message;
   };
-  EXPECT_NE(message({{"3g.20gb", 3}}).find("1 x 3g.20gb does not fit beside 2 x 3g.20gb; nothing "
-                                           "more would"),
+  EXPECT_NE(message({{"3g.20gb", 3}})
+                .find("1 x 3g.20gb does not fit beside 2 x 3g.20gb; nothing "
+                      "more would"),
             std::string::npos);
   EXPECT_NE(message({{"2c.3g.20gb", 3}}).find("1 x 3g.20gb does not fit beside 2 x 3g.20gb"),
             std::string::npos)
@@ -252,10 +253,9 @@ TEST(Planner, DestroysTheFewestOverAllPairsOfLayouts) {
       }
       const auto plan = PlanGpu(state, testing::DesiredOf(gpu, to));
       ASSERT_TRUE(plan.ok());
-      const auto destroyed = static_cast<std::size_t>(
-          std::count_if(plan->steps.begin(), plan->steps.end(), [](const Step& step) {
-            return step.kind == Step::Kind::kDestroyGpuInstance;
-          }));
+      const auto destroyed = static_cast<std::size_t>(std::count_if(
+          plan->steps.begin(), plan->steps.end(),
+          [](const Step& step) { return step.kind == Step::Kind::kDestroyGpuInstance; }));
       EXPECT_EQ(destroyed, from.instances.size() - most_kept)
           << Describe(gpu, from) << " -> " << Describe(gpu, to);
     }

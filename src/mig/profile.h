@@ -15,9 +15,9 @@ namespace aliquot::mig {
 // A MIG profile by name: "1g.5gb", "1c.3g.20gb", "1g.10gb+me", "2g.48gb-me". Says nothing about
 // whether any GPU offers it; see catalog.h for that.
 struct ProfileName {
-  unsigned gpu_slices = 0;      // G
-  unsigned compute_slices = 0;  // C; equal to G for a device that has the whole GPU instance
-  unsigned gigabytes = 0;       // as in the name, see ProfileGigabytes
+  unsigned gpu_slices = 0;           // G
+  unsigned compute_slices = 0;       // C; equal to G for a device that has the whole GPU instance
+  unsigned gigabytes = 0;            // as in the name, see ProfileGigabytes
   std::vector<std::string> with;     // "+" attributes, sorted
   std::vector<std::string> without;  // "-" attributes, sorted
 

@@ -22,21 +22,44 @@ ProfileName Name(const std::string& text) {
 
 TEST(ProfileName, HasOneSpelling) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"1g.5gb", "1g.5gb"},           {"7c.7g.40gb", "7g.40gb"},
-      {"1c.3g.20gb", "1c.3g.20gb"},   {"1g.10gb+me", "1g.10gb+me"},
-      {"1g.24gb-me", "1g.24gb-me"},   {"1g.24gb+me.all", "1g.24gb+me.all"},
-      {"1g.24gb+me,gfx", "1g.24gb+gfx,me"}, {"0g.0gb", "0g.0gb"},
+      {"1g.5gb", "1g.5gb"},
+      {"7c.7g.40gb", "7g.40gb"},
+      {"1c.3g.20gb", "1c.3g.20gb"},
+      {"1g.10gb+me", "1g.10gb+me"},
+      {"1g.24gb-me", "1g.24gb-me"},
+      {"1g.24gb+me.all", "1g.24gb+me.all"},
+      {"1g.24gb+me,gfx", "1g.24gb+gfx,me"},
+      {"0g.0gb", "0g.0gb"},
       {"1c.1g.35gb", "1g.35gb"},
   };
   for (const auto& [text, canonical] : cases) EXPECT_EQ(Name(text).ToString(), canonical);
 }
 
 TEST(ProfileName, RefusesWhatIsNotOne) {
-  for (const char* text :
-       {"", "1g", "g.5gb", "1g.gb", "1g5gb", "1g.5gb ", " 1g.5gb", "1g.5GB", "1G.5gb", "c.1g.5gb",
-        "1g.5gb+", "1g.5gb-", "1g.5gb+me,", "1g.5gb+me,me", "1g.5gb+me-gfx", "1g.5gb+1me",
-        "1g.5gb+.me", "1g.5gb+me.", "1g.5gb+m e", "1g.5gbx", "1c.2c.3g.20gb", "-1g.5gb",
-        "99999999999g.5gb", "1g.5gb.me"}) {
+  for (const char* text : {"",
+                           "1g",
+                           "g.5gb",
+                           "1g.gb",
+                           "1g5gb",
+                           "1g.5gb ",
+                           " 1g.5gb",
+                           "1g.5GB",
+                           "1G.5gb",
+                           "c.1g.5gb",
+                           "1g.5gb+",
+                           "1g.5gb-",
+                           "1g.5gb+me,",
+                           "1g.5gb+me,me",
+                           "1g.5gb+me-gfx",
+                           "1g.5gb+1me",
+                           "1g.5gb+.me",
+                           "1g.5gb+me.",
+                           "1g.5gb+m e",
+                           "1g.5gbx",
+                           "1c.2c.3g.20gb",
+                           "-1g.5gb",
+                           "99999999999g.5gb",
+                           "1g.5gb.me"}) {
     const auto name = ParseProfileName(text);
     ASSERT_FALSE(name.ok()) << text;
     EXPECT_EQ(name.error().code, Code::kInvalidArgument);
@@ -69,10 +92,12 @@ TEST(Catalog, EveryProductHasItsDocumentedNames) {
       {"gb200", "1g.23gb, 1g.23gb+me, 1g.47gb, 2g.47gb, 3g.93gb, 4g.93gb, 7g.186gb"},
       {"b300", "1g.34gb, 1g.34gb+me, 1g.67gb, 2g.67gb, 3g.135gb, 4g.135gb, 7g.269gb"},
       {"gb300", "1g.35gb, 1g.35gb+me, 1g.70gb, 2g.70gb, 3g.139gb, 4g.139gb, 7g.278gb"},
-      {"rtx-pro-6000", "1g.24gb, 1g.24gb-me, 1g.24gb+gfx, 1g.24gb+me, 1g.24gb+me.all, 2g.48gb, "
-                       "2g.48gb-me, 2g.48gb+gfx, 2g.48gb+me.all, 4g.96gb, 4g.96gb+gfx"},
-      {"rtx-pro-5000", "1g.24gb, 1g.24gb-me, 1g.24gb+gfx, 1g.24gb+me, 1g.24gb+me.all, 2g.48gb, "
-                       "2g.48gb+gfx"},
+      {"rtx-pro-6000",
+       "1g.24gb, 1g.24gb-me, 1g.24gb+gfx, 1g.24gb+me, 1g.24gb+me.all, 2g.48gb, "
+       "2g.48gb-me, 2g.48gb+gfx, 2g.48gb+me.all, 4g.96gb, 4g.96gb+gfx"},
+      {"rtx-pro-5000",
+       "1g.24gb, 1g.24gb-me, 1g.24gb+gfx, 1g.24gb+me, 1g.24gb+me.all, 2g.48gb, "
+       "2g.48gb+gfx"},
       {"rtx-pro-4500", "1g.16gb, 1g.16gb-me, 1g.16gb+gfx, 1g.16gb+me.all, 2g.32gb, 2g.32gb+gfx"},
   };
   for (const auto& [product, names] : cases) EXPECT_EQ(OfferedProfiles(MakeGpu(product)), names);
@@ -116,8 +141,8 @@ TEST(Catalog, TakesNeighbouringSizesWithAWarning) {
   EXPECT_EQ(resolve("gb200", "3g.95gb"), "3g.93gb");
   EXPECT_EQ(resolve("gb200", "7g.189gb"), "7g.186gb");
   EXPECT_EQ(resolve("a100-40gb", "2c.3g.19gb"), "3g.20gb");
-  EXPECT_EQ(resolve("b200", "3g.93gb"), "not found");    // a GB200's
-  EXPECT_EQ(resolve("b200", "7g.186gb"), "not found");   // a GB200's
+  EXPECT_EQ(resolve("b200", "3g.93gb"), "not found");   // a GB200's
+  EXPECT_EQ(resolve("b200", "7g.186gb"), "not found");  // a GB200's
   EXPECT_EQ(resolve("a100-80gb", "1g.5gb"), "not found");
   EXPECT_EQ(resolve("a100-40gb", "1g.5gb+gfx"), "not found");
   EXPECT_EQ(resolve("a100-40gb", "5c.7g.40gb"), "not found");

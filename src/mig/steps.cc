@@ -112,20 +112,20 @@ class ComputeMatch {
 // Larger compute instances first: a driver that chooses places itself could otherwise put a small
 // one where only the large one fits.
 std::vector<ComputeTarget> LargestFirst(std::vector<ComputeTarget> compute) {
-  std::stable_sort(compute.begin(), compute.end(),
-                   [](const auto& a, const auto& b) { return a.placement.size > b.placement.size; });
+  std::stable_sort(compute.begin(), compute.end(), [](const auto& a, const auto& b) {
+    return a.placement.size > b.placement.size;
+  });
   return compute;
 }
 
 void AppendCreations(const GpuMigState& gpu, std::vector<const InstanceTarget*> missing,
                      std::vector<Step>& steps) {
-  std::stable_sort(missing.begin(), missing.end(),
-                   [&](const InstanceTarget* a, const InstanceTarget* b) {
-                     const InstanceProfile* first = FindProfile(gpu, a->profile);
-                     const InstanceProfile* second = FindProfile(gpu, b->profile);
-                     return first != nullptr && second != nullptr &&
-                            Placer::CreatedBefore(first, second);
-                   });
+  std::stable_sort(
+      missing.begin(), missing.end(), [&](const InstanceTarget* a, const InstanceTarget* b) {
+        const InstanceProfile* first = FindProfile(gpu, a->profile);
+        const InstanceProfile* second = FindProfile(gpu, b->profile);
+        return first != nullptr && second != nullptr && Placer::CreatedBefore(first, second);
+      });
   for (const InstanceTarget* target : missing) {
     steps.push_back(Create(Step::Kind::kCreateGpuInstance, *target));
   }

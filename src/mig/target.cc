@@ -228,10 +228,10 @@ Result<std::vector<ProfileWish>> ResolveWishes(const GpuMigState& gpu, const Des
     if (!resolved.ok()) return resolved.error();
     if (!resolved->warning.empty()) warnings.push_back(resolved->warning);
     if (count > kMostOfOne) {
-      return Error{Code::kResourceExhausted,
-                   fmt::format("{} cannot hold {} x {}: at most {} fit", GpuTitle(gpu), count,
-                               name.ToString(),
-                               resolved->instance->max_instances * resolved->compute->max_instances)};
+      return Error{Code::kResourceExhausted, fmt::format("{} cannot hold {} x {}: at most {} fit",
+                                                         GpuTitle(gpu), count, name.ToString(),
+                                                         resolved->instance->max_instances *
+                                                             resolved->compute->max_instances)};
     }
     ProfileWish& wish = wishes[resolved->instance->index];
     wish.profile = resolved->instance;
@@ -277,8 +277,9 @@ Error DoesNotFit(const GpuMigState& gpu, const Placer& placer,
   for (const ProfileWish& wish : wishes) {
     needed.insert(needed.end(), InstancesFor(wish), wish.profile);
   }
-  return {Code::kResourceExhausted, fmt::format("the devices do not fit on {} together: {}",
-                                                GpuTitle(gpu), placer.Explain({}, needed).ToString())};
+  return {Code::kResourceExhausted,
+          fmt::format("the devices do not fit on {} together: {}", GpuTitle(gpu),
+                      placer.Explain({}, needed).ToString())};
 }
 
 }  // namespace

@@ -220,8 +220,8 @@ Result<unsigned> FakeMigDriver::CreateGpuInstance(const std::string& gpu, unsign
     if (kind == nullptr) return InvalidArgument();
     if (profile == refused_profile_) return InsufficientResources();
     if (auto error = NoRoom(*there, *kind, placement)) return *error;
-    const unsigned id = MemorySlices(there->profiles) / placement.size - 1 +
-                        placement.start / placement.size;
+    const unsigned id =
+        MemorySlices(there->profiles) / placement.size - 1 + placement.start / placement.size;
     there->instances.push_back({id, profile, placement, {}});
     SortById(there->instances);
     return id;
@@ -240,7 +240,8 @@ Result<unsigned> FakeMigDriver::CreateComputeInstance(const std::string& gpu,
         FindComputeProfile(*FindProfile(*there, instance->profile), profile);
     if (kind == nullptr) return NotSupported();
     std::vector<Placement> places = {wished};
-    if (ignore_compute_placement_) places.assign(kind->placements.rbegin(), kind->placements.rend());
+    if (ignore_compute_placement_)
+      places.assign(kind->placements.rbegin(), kind->placements.rend());
     if (!ignore_compute_placement_ && !Contains(kind->placements, wished)) return InvalidArgument();
     for (const Placement& place : places) {
       const bool taken =
@@ -284,7 +285,8 @@ Status FakeMigDriver::DestroyComputeInstance(const std::string& gpu, unsigned gp
 Status FakeMigDriver::DestroyGpuInstance(const std::string& gpu, unsigned gpu_instance_id) {
   return Call<Status>([&]() -> Status {
     GpuMigState* there = Find(gpu);
-    const GpuInstance* instance = there == nullptr ? nullptr : FindInstance(*there, gpu_instance_id);
+    const GpuInstance* instance =
+        there == nullptr ? nullptr : FindInstance(*there, gpu_instance_id);
     if (instance == nullptr) return NotFound();
     if (!instance->compute.empty()) return InUse();
     there->instances.erase(there->instances.begin() + (instance - there->instances.data()));

@@ -19,8 +19,8 @@ struct Lifeline {
   bool dead = false;
 };
 
-// GPUs in memory that behave as hardware does: ids, places, limits, what is in use, and how the mode
-// changes. Knows nothing of the planner's rules; its own are written down again here.
+// GPUs in memory that behave as hardware does: ids, places, limits, what is in use, and how the
+// mode changes. Knows nothing of the planner's rules; its own are written down again here.
 class FakeMigDriver final : public MigDriver {
  public:
   // How far a change of mode of an idle GPU gets. Ampere only.

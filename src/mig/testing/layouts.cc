@@ -54,8 +54,8 @@ std::vector<Layout> MaximalLayouts(const GpuMigState& gpu) {
       for (const Placement& placement : profile->placements) {
         if (placement.start < from) continue;
         placed.push_back({profile, placement});
-        const bool overlaps = placed.size() > 1 && placed[placed.size() - 2].placement.end() >
-                                                       placement.start;
+        const bool overlaps =
+            placed.size() > 1 && placed[placed.size() - 2].placement.end() > placement.start;
         if (!overlaps && placer.Place(placed, {})) self(self, placement.end());
         placed.pop_back();
       }
@@ -88,8 +88,7 @@ void Establish(FakeMigDriver& driver, const std::string& gpu, const Layout& layo
     const auto id = driver.CreateGpuInstance(gpu, instance.profile, instance.placement);
     Require(id.ok());
     for (const ComputeTarget& compute : instance.compute) {
-      Require(
-          driver.CreateComputeInstance(gpu, *id, compute.profile, compute.placement).ok());
+      Require(driver.CreateComputeInstance(gpu, *id, compute.profile, compute.placement).ok());
     }
   }
   driver.Restart();

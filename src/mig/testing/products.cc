@@ -121,7 +121,8 @@ Product TwoSlices(const char* key, const char* name, std::uint64_t total, unsign
                    {0xD, 67, 1, 2, one, sms / 2, {1, 0, 0, 0, 0}, 6},
                    {0xF, 65, 1, 1, one, sms / 2, {1, 2, 2, 2, 1}, 6}}};
   if (me) {
-    product.rows.insert(product.rows.begin() + 2, {0x7, 21, 1, 1, one, sms / 2, {1, 1, 1, 1, 1}, 6});
+    product.rows.insert(product.rows.begin() + 2,
+                        {0x7, 21, 1, 1, one, sms / 2, {1, 1, 1, 1, 1}, 6});
   }
   return product;
 }
