@@ -156,10 +156,10 @@ std::vector<Fill> FillsOf(const InstanceProfile& profile,
   return filler.Take();
 }
 
-void CompletePlaces(const InstanceProfile& profile, std::vector<ComputeTarget>& compute) {
+bool CompletePlaces(const InstanceProfile& profile, std::vector<ComputeTarget>& compute) {
   std::uint64_t occupied = 0;
   for (const ComputeTarget& target : compute) occupied |= MaskOf(target.placement);
-  CompleteFrom(profile, compute, 0, occupied);
+  return CompleteFrom(profile, compute, 0, occupied);
 }
 
 }  // namespace aliquot::mig

@@ -34,7 +34,7 @@ std::vector<Fill> FillsOf(const InstanceProfile& profile,
                           const GpuInstance* existing);
 
 // Gives every compute instance without a place (size 0) one beside the others, if there is room for
-// all; else leaves them so. Checkpoints of mig-parted have no places.
-void CompletePlaces(const InstanceProfile& profile, std::vector<ComputeTarget>& compute);
+// all; else leaves them so and returns false. Checkpoints of mig-parted have no places.
+bool CompletePlaces(const InstanceProfile& profile, std::vector<ComputeTarget>& compute);
 
 }  // namespace aliquot::mig

@@ -25,6 +25,29 @@ bool SpeaksOf(const ConfigEntry& entry, const GpuMigState& gpu) {
                     std::count(entry.devices.begin(), entry.devices.end(), gpu.index) > 0);
 }
 
+// JSON text, with the characters escaped that JSON allows in strings but YAML does not: DEL, the
+// C1 controls and the two noncharacters.
+std::string ToText(const boost::json::value& value) {
+  const std::string raw = boost::json::serialize(value);
+  std::string text;
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    const auto byte = [&](std::size_t at) {
+      return at < raw.size() ? static_cast<unsigned char>(raw[at]) : 0u;
+    };
+    if (byte(i) == 0x7f) {
+      text += "\\u007f";
+    } else if (byte(i) == 0xc2 && byte(i + 1) < 0xa0) {
+      text += fmt::format("\\u{:04x}", byte(++i));
+    } else if (byte(i) == 0xef && byte(i + 1) == 0xbf && byte(i + 2) >= 0xbe) {
+      text += fmt::format("\\uff{:02x}", byte(i + 2) + 0x40);
+      i += 2;
+    } else {
+      text += raw[i];
+    }
+  }
+  return text;
+}
+
 // A word that YAML takes for itself, or the same in quotes.
 std::string Quoted(const std::string& text) {
   const auto plain = [](char c) {
@@ -37,7 +60,7 @@ std::string Quoted(const std::string& text) {
   const bool word = !text.empty() && text.front() != '-' && text.front() != '.' &&
                     std::all_of(text.begin(), text.end(), plain) &&
                     node.kind == config::Node::Kind::kString;
-  return word ? text : boost::json::serialize(boost::json::value(text));
+  return word ? text : ToText(boost::json::value(text));
 }
 
 std::string DevicesText(const ConfigEntry& entry) {
@@ -163,7 +186,7 @@ std::string WriteYaml(const ConfigFile& file) {
       if (!entry.device_filter.empty()) {
         std::vector<std::string> filters;
         for (const std::string& filter : entry.device_filter) {
-          filters.push_back(boost::json::serialize(boost::json::value(filter)));
+          filters.push_back(ToText(boost::json::value(filter)));
         }
         text += fmt::format("{}device-filter: [{}]\n", indent, Join(filters, ", "));
         indent = "    ";
@@ -206,7 +229,7 @@ std::string WriteJson(const ConfigFile& file) {
   }
   json::object root{{"version", "v1"}};
   if (!configs.empty()) root["mig-configs"] = std::move(configs);
-  return json::serialize(root) + "\n";
+  return ToText(root) + "\n";
 }
 
 ConfigFile ExportConfig(const std::vector<GpuMigState>& gpus, const std::string& label) {

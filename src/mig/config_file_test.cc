@@ -227,7 +227,8 @@ TEST(MigConfigFile, GeneratesWhatFitsOnEveryProduct) {
 TEST(MigConfigFile, GeneratesTheKnownLabels) {
   const auto labels = [](const std::vector<GpuMigState>& gpus) {
     std::string text;
-    for (const auto& [label, entries] : GenerateConfig(gpus)->configs) {
+    const auto file = GenerateConfig(gpus);
+    for (const auto& [label, entries] : file->configs) {
       text += label + ":";
       for (const ConfigEntry& entry : entries) text += Devices(entry.desired) + ";";
       text += "\n";

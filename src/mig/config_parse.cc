@@ -240,7 +240,9 @@ class Parser {
                        fmt::format("\"{}\" is another spelling of {}; the counts are added up",
                                    item.key, name->ToString()));
       }
-      total += static_cast<unsigned>(count.integer);
+      // Saturates: no GPU holds anywhere near as many.
+      constexpr std::int64_t kMost = std::numeric_limits<int>::max();
+      total = static_cast<unsigned>(std::min(total + count.integer, kMost));
       all_zero = false;
     }
     if (all_zero) {

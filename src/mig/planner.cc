@@ -132,7 +132,10 @@ Result<GpuPlan> PlanLayout(const GpuMigState& gpu, const Layout& layout) {
   Layout placed = layout;
   for (InstanceTarget& instance : placed.instances) {
     const InstanceProfile* profile = FindProfile(gpu, instance.profile);
-    if (profile != nullptr) CompletePlaces(*profile, instance.compute);
+    if (profile != nullptr && !CompletePlaces(*profile, instance.compute)) {
+      return NotOffered(gpu, fmt::format("the devices in the {} at {} have no room",
+                                         profile->name.ToString(), instance.placement.start));
+    }
   }
   return Complete(gpu, std::move(placed));
 }

@@ -6,14 +6,11 @@
 
 #include <algorithm>
 
+#include "mig/compute_fill.h"
 #include "mig/placement.h"
 
 namespace aliquot::mig {
 namespace {
-
-bool Overlap(const Placement& a, const Placement& b) {
-  return a.start < b.end() && b.start < a.end();
-}
 
 const InstanceTarget* FindAt(const Layout& layout, const GpuInstance& instance) {
   for (const InstanceTarget& target : layout.instances) {
@@ -70,39 +67,56 @@ bool SameProfiles(const GpuInstance& instance, const InstanceTarget& target) {
   return has == wants;
 }
 
-// Sorts out the compute instances of a GPU instance that stays. Where they lie matters only if it
-// is in the way of others: drivers may have put them elsewhere than asked.
+// Sorts out the compute instances of a GPU instance that stays. Where they lie matters only if the
+// others then have no room: drivers may have put them elsewhere than asked.
 class ComputeMatch {
  public:
-  ComputeMatch(const GpuInstance& instance, const InstanceTarget& target) {
+  // `profile` may be null if the driver does not list it.
+  ComputeMatch(const GpuInstance& instance, const InstanceTarget& target,
+               const InstanceProfile* profile) {
     if (SameProfiles(instance, target)) return;
     missing_ = target.compute;
     for (const ComputeInstance& compute : instance.compute) surplus_.push_back(&compute);
     std::erase_if(surplus_, [&](const ComputeInstance* compute) {
-      return Take({compute->profile, compute->placement});
-    });
-    std::erase_if(surplus_, [&](const ComputeInstance* compute) {
-      const auto same = std::find_if(missing_.begin(), missing_.end(), [&](const auto& wanted) {
-        return wanted.profile == compute->profile;
+      return TakeFrom(missing_, [&](const ComputeTarget& wanted) {
+        return wanted == ComputeTarget{compute->profile, compute->placement};
       });
-      if (same == missing_.end()) return false;
-      const ComputeTarget wanted = *same;
-      for (const ComputeTarget& other : missing_) {
-        if (other != wanted && Overlap(other.placement, compute->placement)) return false;
-      }
-      return Take(wanted);
     });
+    if (profile != nullptr) MatchElsewhere(instance, *profile);
   }
 
   const std::vector<const ComputeInstance*>& surplus() const { return surplus_; }
   const std::vector<ComputeTarget>& missing() const { return missing_; }
 
  private:
-  bool Take(const ComputeTarget& wanted) {
-    const auto at = std::find(missing_.begin(), missing_.end(), wanted);
-    if (at == missing_.end()) return false;
-    missing_.erase(at);
+  template <typename Predicate>
+  static bool TakeFrom(std::vector<ComputeTarget>& list, Predicate predicate) {
+    const auto at = std::find_if(list.begin(), list.end(), predicate);
+    if (at == list.end()) return false;
+    list.erase(at);
     return true;
+  }
+
+  // Accepts instances of the right profile at other places, if what is still missing then fits
+  // beside all that stays.
+  void MatchElsewhere(const GpuInstance& instance, const InstanceProfile& profile) {
+    std::vector<const ComputeInstance*> surplus = surplus_;
+    std::vector<ComputeTarget> missing = missing_;
+    std::erase_if(surplus, [&](const ComputeInstance* compute) {
+      return TakeFrom(
+          missing, [&](const ComputeTarget& wanted) { return wanted.profile == compute->profile; });
+    });
+    if (surplus.size() == surplus_.size()) return;
+    std::vector<ComputeTarget> all = missing;
+    for (const ComputeInstance& compute : instance.compute) {
+      if (std::find(surplus.begin(), surplus.end(), &compute) != surplus.end()) continue;
+      all.push_back({compute.profile, compute.placement});
+    }
+    for (std::size_t i = 0; i < missing.size(); ++i) all[i].placement = {};
+    if (!CompletePlaces(profile, all)) return;
+    for (std::size_t i = 0; i < missing.size(); ++i) missing[i].placement = all[i].placement;
+    surplus_ = std::move(surplus);
+    missing_ = std::move(missing);
   }
 
   std::vector<const ComputeInstance*> surplus_;
@@ -154,7 +168,7 @@ std::vector<Step> StepsBetween(const GpuMigState& gpu, const Layout& target) {
       continue;
     }
     std::erase(missing, stays);
-    const ComputeMatch match(instance, *stays);
+    const ComputeMatch match(instance, *stays, FindProfile(gpu, instance.profile));
     for (const ComputeInstance* compute : match.surplus()) {
       steps.push_back(DestroyCompute(instance, *compute));
     }
