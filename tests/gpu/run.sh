@@ -6,7 +6,7 @@
 # Looks at the GPUs with the real NVML, compares every figure with nvidia-smi, and runs the agent
 # beside the kubelet stand-in. Only reads: no setting of a GPU is changed. DIR gets the raw output.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 
 dir=${1:-$(mktemp -d)}
 aliquot=$PWD/out/bin/aliquot
@@ -27,7 +27,7 @@ show "$aliquot" devices
 show python3 tests/gpu/compare.py "$dir/devices.json" "$dir/nvidia-smi.xml"
 show "$aliquot" plan
 show "$aliquot" plan --config docs/examples/time-slicing.yaml
-show "$aliquot" labels --gfd-no-timestamp
+show "$aliquot" labels --no-timestamp
 show "$aliquot" config check docs/examples/time-slicing.yaml
 show nvidia-smi topo -m
 show nvidia-smi mig -lgip
