@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The Aliquot Authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# make build    out/bin/aliquot and the simulated NVML, installing what is missing (Debian 12)
+# make demo     the whole story on a simulated node: no GPU, no cluster
+# make test     build, then every test of tiers 1 and 2
+# make check    what CI adds: format, layers, sanitizers, fuzz targets
+# make bench    the figures of docs/benchmarks.md
+
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+CTEST = ctest --output-on-failure --no-tests=error -j$(JOBS)
+
+.PHONY: build demo test check bench deps format format-check layers asan tsan fuzz clean
+
+deps:
+	@tools/install-deps.sh
+
+build: deps
+	@cmake --preset ci $(CMAKE_QUIET)
+	@cmake --build build/ci -j$(JOBS)
+
+demo: build
+	@out/bin/aliquot demo
+
+test: build
+	@$(CTEST) --test-dir build/ci
+
+check: deps format-check layers asan tsan fuzz
+
+format:
+	@tools/format.sh
+
+format-check: deps
+	@tools/format.sh --check
+
+layers:
+	@tools/check-layers.py
+
+asan tsan: deps
+	@cmake --preset $@ -DALIQUOT_WERROR=ON $(CMAKE_QUIET)
+	@cmake --build build/$@ -j$(JOBS)
+	@$(CTEST) --test-dir build/$@
+
+fuzz: deps
+	@cmake --preset fuzz $(CMAKE_QUIET)
+	@cmake --build build/fuzz -j$(JOBS)
+	@tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
+bench: build
+	@bench/run.sh
+
+clean:
+	@rm -rf build out
