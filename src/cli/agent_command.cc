@@ -17,6 +17,7 @@
 #include "cli/config_options.h"
 #include "cli/console.h"
 #include "cli/node.h"
+#include "rpc/grpc_library.h"
 
 namespace aliquot::cli {
 namespace {
@@ -32,7 +33,7 @@ struct Options {
 };
 
 // What outlives everything else in the process, because a driver thread that hangs may be left
-// behind with references to it.
+// behind with references to it. Never deleted.
 struct Surroundings {
   SystemClock clock;
   agent::RecentLog recent{50};
@@ -115,6 +116,7 @@ void Run(Options& options, Console& console) {
       std::chrono::milliseconds(static_cast<long long>(options.settle_seconds * 1000));
   options.agent.monitor.observer.files = gpu::HostFiles(options.host_root);
 
+  rpc::KeepGrpc();
   auto* surroundings = new Surroundings(options.verbose);
   const Logger& log = surroundings->log;
   auto agent = agent::Agent::Start(options.agent, surroundings->clock, log, surroundings->recent);
@@ -132,10 +134,10 @@ void Run(Options& options, Console& console) {
   log.Info("stopping", {{"signal", ::strsignal(number)}});
   if (!(*agent)->Stop()) {
     log.Error("a driver call hangs; leaving its thread behind");
-    ::_exit(kExitDone);
   }
-  agent->reset();
-  delete surroundings;
+  // Everything is withdrawn. What is left are threads of gRPC, and of a driver that hangs, which
+  // must not see their memory go.
+  ::_exit(kExitDone);
 }
 
 }  // namespace
