@@ -25,8 +25,8 @@ INSTANTIATE_TEST_SUITE_P(
                       "virtual", "pools", "launch-errors", "legacy-order", "host-functions",
                       "threads", "libraries", "graph-nodes", "graph-allocations", "capture",
                       "capture-errors", "virtual-export"),
-    [](const auto& info) {
-      std::string name = info.param;
+    [](const auto& scenario) {
+      std::string name = scenario.param;
       for (char& c : name) {
         if (c == '-') c = '_';
       }

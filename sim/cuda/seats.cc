@@ -121,6 +121,8 @@ Result<std::unique_ptr<SeatTable>> SeatTable::Open(const std::string& directory,
     std::memset(memory, 0, sizeof(Region));
     initialise(region);
   }
+  // The mapping keeps the open file alive, and with it the lock.
+  ::flock(fd.get(), LOCK_UN);
   return std::unique_ptr<SeatTable>(new SeatTable(region, std::move(is_alive)));
 }
 
