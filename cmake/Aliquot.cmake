@@ -2,7 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Build rules shared by every folder.
 
-set(ALIQUOT_OUT ${CMAKE_SOURCE_DIR}/out)
+# Only the optimised build is what users run; the others keep their programs to themselves.
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(ALIQUOT_OUT ${CMAKE_SOURCE_DIR}/out)
+else()
+  set(ALIQUOT_OUT ${CMAKE_BINARY_DIR}/out)
+endif()
 
 add_library(aliquot_options INTERFACE)
 target_include_directories(aliquot_options INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR})

@@ -24,7 +24,7 @@ ALLOWED = {
     "cdi": {"base", "gpu", "config"},
     "rpc": {"base"},
     "http": {"base"},
-    "metrics": {"base"},
+    "metrics": {"base", "gpu", "config", "share"},
     "deviceplugin": {"base", "gpu", "config", "share", "cdi", "rpc", "metrics"},
 }
 EVERYTHING = set(ALLOWED) | {"agent", "cli"}
@@ -38,7 +38,7 @@ FENCED = {
     r"<CLI/": {"src/cli"},
     r"<dlfcn\.h>": {"src/gpu", "src/cli", "sim", "tests"},
 }
-LIMITS = {"source": 600, "test": 800, "header": 300}
+LIMITS = {"source": 600, "test": 800, "header": 350}
 
 
 def tracked(*patterns):

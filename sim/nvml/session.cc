@@ -11,6 +11,7 @@
 #include <new>
 
 #include "sim/state/machine.h"
+#include "sim/state/process.h"
 
 namespace aliquot::sim {
 namespace {
@@ -97,6 +98,7 @@ bool Session::UseUpFault(unsigned fault) {
 
 int Session::Admit(std::string_view call, std::optional<unsigned> gpu) {
   const SteadyClock::time_point start = SteadyClock::now();
+  ReapProcesses(*state_);
   while (true) {
     const std::uint32_t seen = state_->ChangeCount();
     Verdict verdict;

@@ -62,6 +62,30 @@ class SharedState::Lock {
 
 namespace {
 
+// Holds the lock on a whole file. It must be given back by name: a mapping keeps the open file,
+// and with it the lock, alive after the descriptor is closed.
+class FileLock {
+ public:
+  FileLock(int fd, int operation) : fd_(fd) {
+    while (::flock(fd_, operation) != 0) {
+      if (errno != EINTR) {
+        held_ = false;
+        return;
+      }
+    }
+  }
+  ~FileLock() {
+    if (held_) ::flock(fd_, LOCK_UN);
+  }
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+  bool held() const { return held_; }
+
+ private:
+  int fd_;
+  bool held_ = true;
+};
+
 // Fills a zeroed region.
 template <typename Region>
 void Initialise(Region* region, const std::string& node_text, const NodeState& initial) {
@@ -123,9 +147,8 @@ Result<std::unique_ptr<SharedState>> SharedState::Open(const std::string& direct
   UniqueFd slots(::open(slots_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (!slots.valid()) return fail("open", slots_path);
   // Only one opener looks and fills at a time; a killed one gives the lock back.
-  while (::flock(fd.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return fail("lock", path);
-  }
+  const FileLock lock(fd.get(), LOCK_EX);
+  if (!lock.held()) return fail("lock", path);
   struct stat status{};
   if (::fstat(fd.get(), &status) != 0) return fail("stat", path);
   const auto size = static_cast<std::size_t>(status.st_size);
@@ -163,9 +186,8 @@ Result<std::string> SharedState::NodeText(const std::string& directory) {
                       errno);
   }
   // Waits for an opener that is filling the file.
-  while (::flock(fd.get(), LOCK_SH) != 0) {
-    if (errno != EINTR) return ErrnoError(fmt::format("cannot lock {}", path), errno);
-  }
+  const FileLock lock(fd.get(), LOCK_SH);
+  if (!lock.held()) return ErrnoError(fmt::format("cannot lock {}", path), errno);
   struct stat status{};
   if (::fstat(fd.get(), &status) != 0) return ErrnoError(path, errno);
   void* memory = MAP_FAILED;

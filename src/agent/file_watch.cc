@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/file_watch.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
 
 #include <cerrno>
@@ -40,30 +38,29 @@ std::set<std::string> DirectoriesOf(const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<FileWatch>> FileWatch::Start(std::string path,
+Result<std::unique_ptr<FileWatch>> FileWatch::Start(FdPoller& poller, std::string path,
                                                     std::function<void()> on_change) {
   UniqueFd inotify(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   if (!inotify.valid()) return ErrnoError("cannot watch " + path + ": inotify", errno);
-  UniqueFd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!stop.valid()) return ErrnoError("cannot watch " + path + ": eventfd", errno);
-  return std::unique_ptr<FileWatch>(
-      new FileWatch(std::move(path), std::move(on_change), std::move(inotify), std::move(stop)));
+  std::unique_ptr<FileWatch> watch(
+      new FileWatch(poller, std::move(path), std::move(on_change), std::move(inotify)));
+  watch->Rearm();
+  FileWatch* self = watch.get();
+  if (Status added = poller.Add(self->inotify_.get(), [self] { self->OnReadable(); });
+      !added.ok()) {
+    return added.error();
+  }
+  return watch;
 }
 
-FileWatch::FileWatch(std::string path, std::function<void()> on_change, UniqueFd inotify,
-                     UniqueFd stop)
-    : path_(std::move(path)),
+FileWatch::FileWatch(FdPoller& poller, std::string path, std::function<void()> on_change,
+                     UniqueFd inotify)
+    : poller_(poller),
+      path_(std::move(path)),
       on_change_(std::move(on_change)),
-      inotify_(std::move(inotify)),
-      stop_(std::move(stop)) {
-  Rearm();
-  thread_ = std::thread([this] { Run(); });
-}
+      inotify_(std::move(inotify)) {}
 
-FileWatch::~FileWatch() {
-  ::eventfd_write(stop_.get(), 1);
-  thread_.join();
-}
+FileWatch::~FileWatch() { poller_.Remove(inotify_.get()); }
 
 bool FileWatch::Rearm() {
   constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM |
@@ -80,19 +77,14 @@ bool FileWatch::Rearm() {
   return std::exchange(watches_, now) != now;
 }
 
-void FileWatch::Run() {
-  pollfd fds[] = {{inotify_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
-  while (true) {
-    if (::poll(fds, 2, -1) < 0 && errno != EINTR) return;
-    if ((fds[1].revents & POLLIN) != 0) return;
-    char events[4096];
-    while (::read(inotify_.get(), events, sizeof(events)) > 0) {
-    }
-    // What appeared between an event and the new watch is seen by arming until nothing changes.
-    while (Rearm()) {
-    }
-    on_change_();
+void FileWatch::OnReadable() {
+  char events[4096];
+  while (::read(inotify_.get(), events, sizeof(events)) > 0) {
   }
+  // What appeared between an event and the new watch is seen by arming until nothing changes.
+  while (Rearm()) {
+  }
+  on_change_();
 }
 
 }  // namespace aliquot::agent

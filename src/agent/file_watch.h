@@ -6,8 +6,8 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <thread>
 
+#include "base/fd_poller.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 
@@ -18,28 +18,28 @@ namespace aliquot::agent {
 // removed. It may call without a change, never misses one that lasts; readers compare content.
 class FileWatch {
  public:
-  // `on_change` runs on the watch's own thread and must not block. The path need not exist yet.
-  // Fails if the kernel grants no inotify instance.
-  static Result<std::unique_ptr<FileWatch>> Start(std::string path,
+  // `on_change` runs on the poller's thread and must not block. The path need not exist yet.
+  // `poller` must outlive the watch. Fails if the kernel grants no inotify instance.
+  static Result<std::unique_ptr<FileWatch>> Start(FdPoller& poller, std::string path,
                                                   std::function<void()> on_change);
-  ~FileWatch();  // stops and joins
+  // Afterwards no call is in progress or comes.
+  ~FileWatch();
 
   FileWatch(const FileWatch&) = delete;
   FileWatch& operator=(const FileWatch&) = delete;
 
  private:
-  FileWatch(std::string path, std::function<void()> on_change, UniqueFd inotify, UniqueFd stop);
-  void Run();
+  FileWatch(FdPoller& poller, std::string path, std::function<void()> on_change, UniqueFd inotify);
+  void OnReadable();
   // Watches every directory that a lookup of the path passes now; returns false if that changed
   // nothing.
   bool Rearm();
 
+  FdPoller& poller_;
   const std::string path_;
   const std::function<void()> on_change_;
   const UniqueFd inotify_;
-  const UniqueFd stop_;  // eventfd
   std::set<int> watches_;
-  std::thread thread_;
 };
 
 }  // namespace aliquot::agent

@@ -22,13 +22,16 @@ class FileWatchTest : public testing::Test {
     dir_ = fs::temp_directory_path() / ("aliquot-watch-" + std::to_string(::getpid()));
     fs::remove_all(dir_);
     fs::create_directories(dir_);
+    auto poller = FdPoller::Create();
+    ASSERT_TRUE(poller.ok());
+    poller_ = std::move(*poller);
   }
   void TearDown() override {
     watch_.reset();
     fs::remove_all(dir_);
   }
   void Watch(const std::string& path) {
-    auto started = FileWatch::Start(path, [this] {
+    auto started = FileWatch::Start(*poller_, path, [this] {
       std::lock_guard lock(mutex_);
       ++calls_;
       changed_.notify_all();
@@ -49,6 +52,7 @@ class FileWatchTest : public testing::Test {
   std::mutex mutex_;
   std::condition_variable changed_;
   int calls_ = 0;
+  std::unique_ptr<FdPoller> poller_;
   std::unique_ptr<FileWatch> watch_;
 };
 

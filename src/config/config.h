@@ -26,7 +26,7 @@ struct Flags {
   bool fail_on_init_error = true;
   std::string mps_root;
   std::string nvidia_driver_root = "/";  // on the host
-  std::string nvidia_dev_root;           // on the host; empty = nvidia_driver_root
+  std::string nvidia_dev_root = "/";     // on the host; unless given, nvidia_driver_root
   bool gdrcopy_enabled = false;
   bool gds_enabled = false;
   bool mofed_enabled = false;
@@ -85,7 +85,8 @@ struct ReplicatedResource {
   friend bool operator==(const ReplicatedResource&, const ReplicatedResource&) = default;
 };
 
-// Our extension sharing.timeSlicing.isolation (and the same key under mps is refused).
+// Our extension sharing.timeSlicing.isolation (the same key under mps is refused). Without any
+// promise (both kNone) it is the same as absent.
 struct Isolation {
   enum class Memory { kNone, kShare, kBytes };
   enum class Compute { kNone, kFair, kCapped };
@@ -130,6 +131,28 @@ struct Config {
   Sharing sharing;
 
   friend bool operator==(const Config&, const Config&) = default;
+};
+
+// Options of the agent that have no key in the file.
+struct AgentSettings {
+  // Empty: never register.
+  std::string kubelet_socket = "/var/lib/kubelet/device-plugins/kubelet.sock";
+  std::string config_file;
+  bool strict_config = false;
+  std::vector<std::string> cdi_feature_flags;
+  std::vector<std::string> cdi_disable_hooks;  // names of hooks, or "all"
+  // DP_DISABLE_HEALTHCHECKS and DP_ENABLE_HEALTHCHECKS as given: comma lists of XIDs, "all",
+  // "xids".
+  std::string dp_disable_healthchecks;
+  std::string dp_enable_healthchecks;
+  std::string node_name;
+  std::string pod_name;
+  std::string kube_namespace = "default";
+  std::string kubeconfig;  // empty: in the cluster
+  double kube_api_qps = 5;
+  unsigned kube_api_burst = 10;
+
+  friend bool operator==(const AgentSettings&, const AgentSettings&) = default;
 };
 
 }  // namespace aliquot::config

@@ -41,6 +41,15 @@ struct MigDevice {
   friend bool operator==(const MigDevice&, const MigDevice&) = default;
 };
 
+// A MIG device that is there but cannot be offered.
+struct BrokenMigDevice {
+  unsigned index = 0;  // NVML's MIG index under the parent
+  std::string uuid;    // empty if NVML could not tell
+  std::string reason;  // for people: which call failed with which NVML error
+
+  friend bool operator==(const BrokenMigDevice&, const BrokenMigDevice&) = default;
+};
+
 // NVLink fabric membership; only of GPUs attached to one.
 struct Fabric {
   std::string cluster_uuid;
@@ -69,8 +78,9 @@ struct Gpu {
   unsigned max_mig_devices = 0;
   std::vector<std::string> mig_profiles;  // every C = G profile this GPU could have, sorted
   std::vector<MigDevice> mig_devices;     // sorted by (gi_id, ci_id)
-  std::string device_path;                // "/dev/nvidia<minor>"
-  std::vector<std::string> drm_paths;     // "/dev/dri/card1", "/dev/dri/renderD128", sorted
+  std::vector<BrokenMigDevice> broken_mig_devices;
+  std::string device_path;             // "/dev/nvidia<minor>"
+  std::vector<std::string> drm_paths;  // "/dev/dri/card1", "/dev/dri/renderD128", sorted
   std::optional<Fabric> fabric;
 
   friend bool operator==(const Gpu&, const Gpu&) = default;

@@ -28,7 +28,8 @@ struct PlannedDevice {
   std::optional<std::string> mig_uuid;
   std::optional<unsigned> replica;  // present if the device is shared
   unsigned replicas = 1;            // copies of this device in this resource
-  std::string index;                // "<gpu>" or "<gpu>:<mig>", as NVIDIA_VISIBLE_DEVICES takes it
+  bool renamed = false;  // offered under the rename of a sharing entry, not its own resource name
+  std::string index;     // "<gpu>" or "<gpu>:<mig>", as NVIDIA_VISIBLE_DEVICES takes it
   std::optional<int> numa_node;
   Share share;
 
@@ -39,8 +40,8 @@ struct PlannedDevice {
 struct PlannedResource {
   std::string name;     // "nvidia.com/gpu"
   bool shared = false;  // some device in it is replicated
-  std::optional<unsigned>
-      max_request;  // failRequestsGreaterThanOne: 1, for requests with a replica
+  // failRequestsGreaterThanOne: 1, for requests with a replica.
+  std::optional<unsigned> max_request;
   // Sorted by GPU index, MIG index, replica number. Ids are unique over the whole plan.
   std::vector<PlannedDevice> devices;
 

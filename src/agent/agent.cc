@@ -1,0 +1,369 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <boost/json/serialize.hpp>
+#include <filesystem>
+#include <future>
+#include <utility>
+
+#include "agent/config_keeper.h"
+#include "agent/file_watch.h"
+#include "agent/reconciler.h"
+#include "agent/status_page.h"
+#include "base/executor.h"
+#include "base/fd_poller.h"
+#include "cdi/writer.h"
+#include "deviceplugin/directory_watch.h"
+#include "deviceplugin/plugin_manager.h"
+#include "http/published.h"
+#include "http/server.h"
+#include "metrics/agent_metrics.h"
+#include "metrics/process.h"
+#include "rpc/device_plugin_server.h"
+#include "rpc/kubelet_client.h"
+#include "rpc/socket_path.h"
+
+namespace aliquot::agent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// A burst of file events is one change.
+constexpr milliseconds kSettle{20};
+// The status page is made after every change, and this often for what changes by itself.
+constexpr seconds kHeartbeat{5};
+constexpr seconds kStuck{30};
+
+constexpr char kDefaultPluginDirectory[] = "/var/lib/kubelet/device-plugins";
+
+http::Response Json(std::string body) { return {200, "application/json", std::move(body) + "\n"}; }
+
+cdi::Options CdiOptions(const config::AgentSettings& settings) {
+  return {{settings.cdi_feature_flags.begin(), settings.cdi_feature_flags.end()},
+          {settings.cdi_disable_hooks.begin(), settings.cdi_disable_hooks.end()}};
+}
+
+}  // namespace
+
+class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin::PluginObserver {
+ public:
+  Impl(AgentOptions options, const Clock& clock, const Logger& log, const RecentLog& recent)
+      : options_(std::move(options)),
+        clock_(clock),
+        log_(log),
+        recent_(recent),
+        started_at_(clock.WallNow()),
+        metrics_(registry_),
+        keeper_(options_.sources, options_.state_dir, clock, log),
+        cdi_files_(options_.cdi_root) {}
+  ~Impl() override { Stop(); }
+
+  Status Start();
+  void Reload() {
+    executor_.Post([this] { ReloadConfig(); });
+  }
+  bool Stop();
+  std::uint16_t port() const { return http_ ? http_->port() : 0; }
+
+ private:
+  // Builds what talks to the kubelet. On the executor.
+  Status StartPlugins();
+  Status StartHttp();
+  Status WatchConfig();
+  void StartMonitor();
+  void ReloadConfig();
+  void Publish();
+  void Heartbeat();
+  http::Response Health() const;
+  http::Response Ready() const;
+
+  // From the driver thread.
+  void OnInventory(std::shared_ptr<const gpu::Inventory> inventory) override;
+  void OnDriverUnavailable(const Error& error) override;
+  void OnDriverAvailable() override;
+  void OnHealth(std::shared_ptr<const gpu::HealthSnapshot> health) override;
+  void OnHang(const gpu::HangReport& report) override;
+
+  // On the executor.
+  void OnAllocate(const std::string& resource, const std::vector<std::string>& ids,
+                  Clock::Duration duration, bool ok) override;
+  void OnPreferredAllocation(const std::string&, Clock::Duration, bool) override {}
+  void OnListSent(const std::string& resource, std::size_t devices, std::size_t unhealthy) override;
+  void OnRegistration(const std::string& resource, bool ok) override;
+
+  const AgentOptions options_;
+  const Clock& clock_;
+  const Logger& log_;
+  const RecentLog& recent_;
+  const std::chrono::system_clock::time_point started_at_;
+  metrics::Registry registry_;
+  metrics::AgentMetrics metrics_;
+  http::Published<AgentStatus> status_;  // made on the executor, read by the HTTP thread
+  std::atomic<Clock::Duration::rep> last_beat_{0};
+
+  // Owned by the executor from here on.
+  ConfigKeeper keeper_;
+  cdi::SpecWriter cdi_files_;
+  std::unique_ptr<FdPoller> poller_;
+  std::unique_ptr<rpc::DevicePluginServers> transport_;
+  std::unique_ptr<rpc::KubeletClient> registrar_;
+  std::unique_ptr<deviceplugin::InotifyDirectory> directory_;
+  std::unique_ptr<deviceplugin::PluginManager> plugins_;
+  std::optional<Reconciler> reconciler_;
+  std::string driver_root_;  // that the monitor was started with
+  std::string driver_error_;
+  std::optional<gpu::HangReport> hang_;
+  std::unique_ptr<gpu::GpuMonitor> monitor_;
+  std::vector<std::unique_ptr<gpu::GpuMonitor>> abandoned_;  // stuck in a driver
+
+  std::unique_ptr<FileWatch> config_watch_;
+  std::unique_ptr<http::Server> http_;
+  bool reload_pending_ = false;
+  bool stopped_ = false;
+  bool stuck_ = false;
+  ThreadExecutor executor_;  // last: stops before what its tasks use is gone
+};
+
+Status Agent::Impl::Start() {
+  std::promise<Status> done;
+  executor_.Post([&] {
+    Status result = StartPlugins();
+    if (result.ok()) {
+      ReloadConfig();
+      StartMonitor();
+      Heartbeat();
+    }
+    done.set_value(result);
+  });
+  if (Status plugins = done.get_future().get(); !plugins.ok()) return plugins;
+  if (Status watch = WatchConfig(); !watch.ok()) return watch;
+  return StartHttp();
+}
+
+Status Agent::Impl::StartPlugins() {
+  const std::string socket = keeper_.settings().kubelet_socket;
+  const std::string directory = socket.empty()
+                                    ? kDefaultPluginDirectory
+                                    : std::filesystem::path(socket).parent_path().string();
+  auto poller = FdPoller::Create();
+  if (!poller.ok()) return poller.error();
+  poller_ = std::move(*poller);
+  auto watch = deviceplugin::InotifyDirectory::Open(*poller_, socket, directory);
+  if (!watch.ok()) return watch.error();
+  directory_ = std::move(*watch);
+  rpc::RemoveStaleSockets(directory);
+  transport_ =
+      std::make_unique<rpc::DevicePluginServers>(*poller_, directory, rpc::NewInstanceId());
+  if (!socket.empty()) registrar_ = std::make_unique<rpc::KubeletClient>(socket);
+  plugins_ =
+      std::make_unique<deviceplugin::PluginManager>(deviceplugin::PluginManager::Dependencies{
+          executor_, clock_, log_, *transport_, registrar_.get(), *directory_, this});
+  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_,
+                                               CdiOptions(keeper_.settings())});
+  metrics_.SetBuild(kVersion);
+  return {};
+}
+
+Status Agent::Impl::WatchConfig() {
+  const std::string path = config::ConfigFilePath(options_.sources);
+  if (path.empty()) return {};
+  auto watch = FileWatch::Start(*poller_, path, [this] {
+    executor_.Post([this] {
+      if (std::exchange(reload_pending_, true)) return;
+      executor_.PostAfter(kSettle, [this] {
+        reload_pending_ = false;
+        ReloadConfig();
+      });
+    });
+  });
+  if (!watch.ok()) return watch.error();
+  config_watch_ = std::move(*watch);
+  return {};
+}
+
+Status Agent::Impl::StartHttp() {
+  metrics::AddProcessMetrics(registry_, "/proc");
+  if (options_.listen_address.empty()) return {};
+  http::ServerOptions options;
+  options.address = options_.listen_address;
+  options.port = options_.listen_port;
+  http::Routes routes;
+  routes["/metrics"] = [this](const http::Request&) {
+    return http::Response{200, metrics::kContentType, registry_.Text()};
+  };
+  routes["/healthz"] = [this](const http::Request&) { return Health(); };
+  routes["/readyz"] = [this](const http::Request&) { return Ready(); };
+  routes["/statusz"] = [this](const http::Request&) {
+    const auto status = status_.Get();
+    return Json(boost::json::serialize(ToJson(*status, recent_.Lines())));
+  };
+  auto server = http::Server::Start(std::move(options), std::move(routes));
+  if (!server.ok()) return server.error();
+  http_ = std::move(*server);
+  log_.Info("status pages served",
+            {{"address", options_.listen_address}, {"port", fmt::to_string(http_->port())}});
+  return {};
+}
+
+http::Response Agent::Impl::Health() const {
+  const Clock::TimePoint beat{Clock::Duration(last_beat_.load())};
+  if (clock_.Now() - beat < kStuck) return {200, "text/plain; charset=utf-8", "ok\n"};
+  return {503, "text/plain; charset=utf-8", "the agent's main thread does not respond\n"};
+}
+
+http::Response Agent::Impl::Ready() const {
+  const std::string reason = status_.Get()->NotReady();
+  if (reason.empty()) return {200, "text/plain; charset=utf-8", "ok\n"};
+  return {503, "text/plain; charset=utf-8", reason + "\n"};
+}
+
+void Agent::Impl::StartMonitor() {
+  const auto& config = keeper_.view().serving;
+  driver_root_ =
+      config ? config->flags.container_driver_root : config::Flags().container_driver_root;
+  gpu::MonitorOptions options = options_.monitor;
+  std::vector<std::string> warnings;
+  options.observer.policy =
+      gpu::HealthPolicy::Parse(keeper_.settings().dp_disable_healthchecks,
+                               keeper_.settings().dp_enable_healthchecks, warnings);
+  for (const std::string& warning : warnings) {
+    log_.Warning("health check setting skipped", {{"problem", warning}});
+  }
+  monitor_ = std::make_unique<gpu::GpuMonitor>(options_.open_driver(driver_root_), options, clock_,
+                                               executor_, log_,
+                                               static_cast<gpu::GpuMonitorListener&>(*this));
+  monitor_->Start();
+}
+
+void Agent::Impl::ReloadConfig() {
+  const bool changed = keeper_.Reload();
+  metrics_.CountConfigReload(!keeper_.view().failing, clock_.WallNow());
+  if (changed) {
+    const auto& config = keeper_.view().serving;
+    if (monitor_ && config->flags.container_driver_root != driver_root_) {
+      if (!monitor_->Stop()) abandoned_.push_back(std::move(monitor_));
+      StartMonitor();
+    }
+    reconciler_->SetConfig(config);
+  }
+  Publish();
+}
+
+void Agent::Impl::Heartbeat() {
+  last_beat_.store(clock_.Now().time_since_epoch().count());
+  Publish();
+  executor_.PostAfter(kHeartbeat, [this] { Heartbeat(); });
+}
+
+void Agent::Impl::Publish() {
+  AgentStatus status;
+  status.version = kVersion;
+  status.started_at = started_at_;
+  status.config = keeper_.view();
+  status.inventory = reconciler_->inventory();
+  status.health = reconciler_->health();
+  status.plan = reconciler_->plan();
+  status.driver_error = driver_error_;
+  status.hang = hang_;
+  status.cdi_error = reconciler_->cdi_error();
+  status.plugins = plugins_->status();
+  status_.Set(std::move(status));
+}
+
+void Agent::Impl::OnInventory(std::shared_ptr<const gpu::Inventory> inventory) {
+  executor_.Post([this, inventory = std::move(inventory)] {
+    log_.Info("inventory changed",
+              {{"gpus", fmt::to_string(inventory->gpus.size())},
+               {"broken", fmt::to_string(inventory->broken.size())},
+               {"driver", inventory->driver_version},
+               {"simulated", inventory->simulated() ? inventory->simulated_node : "no"}});
+    reconciler_->SetInventory(inventory);
+    Publish();
+  });
+}
+
+void Agent::Impl::OnDriverUnavailable(const Error& error) {
+  executor_.Post([this, error] {
+    driver_error_ = error.message;
+    metrics_.driver_up.Set(0);
+    Publish();
+  });
+}
+
+void Agent::Impl::OnDriverAvailable() {
+  executor_.Post([this] {
+    driver_error_.clear();
+    metrics_.driver_up.Set(1);
+    Publish();
+  });
+}
+
+void Agent::Impl::OnHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
+  executor_.Post([this, health = std::move(health)] {
+    reconciler_->SetHealth(health);
+    Publish();
+  });
+}
+
+void Agent::Impl::OnHang(const gpu::HangReport& report) {
+  hang_ = report.returned ? std::nullopt : std::optional(report);
+  metrics_.nvml_hang.Set(report.returned ? 0
+                                         : std::chrono::duration<double>(report.duration).count());
+  Publish();
+}
+
+void Agent::Impl::OnAllocate(const std::string& resource, const std::vector<std::string>&,
+                             Clock::Duration duration, bool ok) {
+  metrics_.CountAllocation(resource, ok, duration);
+}
+
+void Agent::Impl::OnListSent(const std::string& resource, std::size_t, std::size_t) {
+  metrics_.list_updates.Increment({resource});
+  executor_.Post([this] { Publish(); });
+}
+
+void Agent::Impl::OnRegistration(const std::string& resource, bool ok) {
+  metrics_.registrations.Increment({resource, ok ? "ok" : "failed"});
+  executor_.Post([this] { Publish(); });
+}
+
+bool Agent::Impl::Stop() {
+  if (std::exchange(stopped_, true)) return !stuck_;
+  if (http_) http_->Stop();
+  config_watch_.reset();
+  std::promise<void> done;
+  executor_.Post([&] {
+    stuck_ = !abandoned_.empty();
+    if (monitor_) stuck_ = !monitor_->Stop() || stuck_;
+    reconciler_.reset();
+    plugins_.reset();
+    done.set_value();
+  });
+  done.get_future().wait();
+  executor_.Stop();
+  registrar_.reset();
+  transport_.reset();
+  directory_.reset();
+  return !stuck_;
+}
+
+Agent::Agent(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Agent::~Agent() = default;
+
+Result<std::unique_ptr<Agent>> Agent::Start(AgentOptions options, const Clock& clock,
+                                            const Logger& log, const RecentLog& recent) {
+  auto impl = std::make_unique<Impl>(std::move(options), clock, log, recent);
+  if (Status started = impl->Start(); !started.ok()) return started.error();
+  return std::unique_ptr<Agent>(new Agent(std::move(impl)));
+}
+
+void Agent::Reload() { impl_->Reload(); }
+bool Agent::Stop() { return impl_->Stop(); }
+std::uint16_t Agent::port() const { return impl_->port(); }
+
+}  // namespace aliquot::agent

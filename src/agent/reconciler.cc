@@ -1,0 +1,166 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/reconciler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cdi/host_devices.h"
+#include "deviceplugin/allocate.h"
+#include "share/planner.h"
+#include "share/preferred.h"
+
+namespace aliquot::agent {
+namespace {
+
+// What answers to the kubelet are made from; shared by the two functions of PluginSettings and kept
+// alive by them.
+struct AnswerContext {
+  std::shared_ptr<const config::Config> config;
+  std::shared_ptr<const gpu::Inventory> inventory;
+  cdi::HostDevices host;
+  cdi::Roots roots;
+  cdi::PublishedDevices cdi_devices;
+  std::map<std::string, share::PreferredAllocator> allocators;  // by resource
+};
+
+// How the shares of each resource are enforced; resources of whole GPUs have none.
+std::map<std::string, std::string> Tiers(const share::Plan& plan) {
+  std::map<std::string, std::string> tiers;
+  for (const share::PlannedResource& resource : plan.resources) {
+    if (resource.shared) {
+      tiers[resource.name] = "none";
+    } else if (!resource.devices.empty() && resource.devices.front().mig_uuid) {
+      tiers[resource.name] = "mig";
+    }
+  }
+  return tiers;
+}
+
+std::map<std::string, std::string> Reasons(const gpu::HealthSnapshot* health) {
+  std::map<std::string, std::string> reasons;
+  if (health == nullptr) return reasons;
+  for (const auto& [uuid, state] : health->unhealthy) reasons[uuid] = state.reason;
+  return reasons;
+}
+
+}  // namespace
+
+void Reconciler::SetConfig(std::shared_ptr<const config::Config> config) {
+  config_ = std::move(config);
+  Reconcile();
+}
+
+void Reconciler::SetInventory(std::shared_ptr<const gpu::Inventory> inventory) {
+  inventory_ = std::move(inventory);
+  dependencies_.metrics.SetInventory(*inventory_, ++inventory_generation_);
+  Reconcile();
+}
+
+void Reconciler::SetHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
+  const auto before = std::exchange(health_, std::move(health));
+  for (const auto& [event, count] : health_->xid_events) {
+    std::uint64_t known = 0;
+    if (before) {
+      const auto it = before->xid_events.find(event);
+      if (it != before->xid_events.end()) known = it->second;
+    }
+    for (; known < count; ++known) dependencies_.metrics.CountXid(event.first, event.second);
+  }
+  dependencies_.plugins.SetHealth(Reasons(health_.get()));
+  PublishMetrics();
+}
+
+void Reconciler::Reconcile() {
+  if (!config_ || !inventory_) return;
+  auto plan = std::make_shared<const share::Plan>(share::BuildPlan(*inventory_, *config_));
+  const cdi::Roots roots = cdi::ResolveRoots(config_->flags);
+  cdi::HostDevices host = cdi::ReadHostDevices(roots.dev);
+  cdi::PublishedDevices cdi_devices = WriteCdiFiles(host, roots);
+  LogConditions(*plan);
+  plan_ = plan;
+  dependencies_.plugins.Apply(plan_, Answers(std::move(host), roots, std::move(cdi_devices)));
+  PublishMetrics();
+}
+
+cdi::PublishedDevices Reconciler::WriteCdiFiles(const cdi::HostDevices& host,
+                                                const cdi::Roots& roots) {
+  const std::string former_error = std::exchange(cdi_error_, {});
+  auto specs = cdi::BuildSpecs(*config_, *inventory_, host, roots, dependencies_.cdi_options);
+  Status result = specs.status();
+  if (specs.ok()) {
+    for (const std::string& warning : specs->warnings) {
+      dependencies_.log.Warning("cdi warning", {{"problem", warning}});
+    }
+    const auto report = dependencies_.cdi_files.Apply(specs->specs);
+    result = report.status();
+    if (report.ok() && (!report->written.empty() || !report->removed.empty())) {
+      dependencies_.log.Info("cdi files changed",
+                             {{"written", fmt::to_string(report->written.size())},
+                              {"removed", fmt::to_string(report->removed.size())}});
+    }
+  }
+  if (result.ok()) return specs->Devices();
+  cdi_error_ = result.error().message;
+  if (cdi_error_ != former_error) {
+    dependencies_.log.Error("cdi files not written", {{"error", cdi_error_}});
+  }
+  return {};
+}
+
+deviceplugin::PluginSettings Reconciler::Answers(cdi::HostDevices host, cdi::Roots roots,
+                                                 cdi::PublishedDevices cdi_devices) const {
+  auto context = std::make_shared<AnswerContext>();
+  context->config = config_;
+  context->inventory = inventory_;
+  context->host = std::move(host);
+  context->roots = std::move(roots);
+  context->cdi_devices = std::move(cdi_devices);
+  for (const share::PlannedResource& resource : plan_->resources) {
+    context->allocators.try_emplace(resource.name, resource, *inventory_);
+  }
+  deviceplugin::PluginSettings settings;
+  settings.allocate = [context](const share::PlannedResource& resource,
+                                const std::vector<std::string>& ids) {
+    return deviceplugin::Allocate({*context->config, resource, ids, *context->inventory,
+                                   context->host, context->roots, context->cdi_devices});
+  };
+  settings.preferred =
+      [context](const share::PlannedResource& resource,
+                const rpc::PreferredRequest& request) -> Result<std::vector<std::string>> {
+    const share::PreferredArgs args{request.available, request.must_include, request.size};
+    const auto policy = context->config->flags.allocation_policy;
+    const auto it = context->allocators.find(resource.name);
+    // A resource whose new list was refused is still served by a former plan.
+    if (it == context->allocators.end()) {
+      return share::PreferredAllocation(resource, *context->inventory, policy, args);
+    }
+    return it->second.Choose(policy, args);
+  };
+  return settings;
+}
+
+void Reconciler::LogConditions(const share::Plan& plan) {
+  for (const share::Condition& condition : plan.conditions) {
+    if (std::find(logged_conditions_.begin(), logged_conditions_.end(), condition) !=
+        logged_conditions_.end()) {
+      continue;
+    }
+    if (condition.severity == share::Condition::Severity::kError) {
+      dependencies_.log.Error("not served as asked",
+                              {{"object", condition.object}, {"problem", condition.message}});
+    } else {
+      dependencies_.log.Warning("not as asked",
+                                {{"object", condition.object}, {"problem", condition.message}});
+    }
+  }
+  logged_conditions_ = plan.conditions;
+}
+
+void Reconciler::PublishMetrics() {
+  if (plan_) dependencies_.metrics.SetPlan(*plan_, Reasons(health_.get()), Tiers(*plan_));
+}
+
+}  // namespace aliquot::agent

@@ -1,0 +1,166 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/status_page.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include "config/effective.h"
+
+namespace aliquot::agent {
+namespace {
+
+namespace json = boost::json;
+
+std::string Rfc3339(std::chrono::system_clock::time_point time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+}
+
+json::value OrNull(const std::optional<std::chrono::system_clock::time_point>& time) {
+  return time ? json::value(Rfc3339(*time)) : json::value(nullptr);
+}
+
+json::value OrNull(const std::string& text) {
+  return text.empty() ? json::value(nullptr) : json::value(text);
+}
+
+json::object ConfigToJson(const ConfigKeeper::View& view) {
+  json::value effective = nullptr;
+  if (view.serving) effective = config::ToJson(*view.serving);
+  return {{"file", OrNull(view.path)},        {"origin", view.origin},
+          {"generation", view.generation},    {"appliedAt", OrNull(view.applied_at)},
+          {"newestRefused", view.failing},    {"problems", config::ToJson(view.diagnostics)},
+          {"effective", std::move(effective)}};
+}
+
+json::object DriverToJson(const AgentStatus& status) {
+  json::value hang = nullptr;
+  if (status.hang) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(status.hang->duration);
+    hang = {{"call", status.hang->call}, {"seconds", seconds.count()}};
+  }
+  const gpu::Inventory* inventory = status.inventory.get();
+  return {{"up", status.driver_error.empty() && inventory != nullptr},
+          {"error", OrNull(status.driver_error)},
+          {"hangingCall", std::move(hang)},
+          {"version",
+           inventory == nullptr ? json::value(nullptr) : json::value(inventory->driver_version)}};
+}
+
+json::array GpusToJson(const gpu::Inventory& inventory) {
+  json::array gpus;
+  for (const gpu::Gpu& gpu : inventory.gpus) {
+    json::array migs;
+    for (const gpu::MigDevice& mig : gpu.mig_devices) {
+      migs.push_back({{"uuid", mig.uuid}, {"profile", mig.profile}});
+    }
+    gpus.push_back({{"index", gpu.index},
+                    {"uuid", gpu.uuid},
+                    {"name", gpu.name},
+                    {"migEnabled", gpu.mig_enabled},
+                    {"migDevices", std::move(migs)}});
+  }
+  return gpus;
+}
+
+json::array BrokenToJson(const gpu::Inventory& inventory) {
+  json::array broken;
+  for (const gpu::BrokenGpu& gpu : inventory.broken) {
+    broken.push_back({{"index", gpu.index}, {"uuid", gpu.uuid}, {"reason", gpu.reason}});
+  }
+  return broken;
+}
+
+json::object HealthToJson(const gpu::HealthSnapshot& health) {
+  json::object unhealthy;
+  for (const auto& [uuid, state] : health.unhealthy) {
+    unhealthy[uuid] = {{"reason", state.reason}, {"since", Rfc3339(state.since)}};
+  }
+  json::array xids;
+  for (const auto& [event, count] : health.xid_events) {
+    xids.push_back({{"gpu", event.first}, {"xid", event.second}, {"count", count}});
+  }
+  return {{"unhealthy", std::move(unhealthy)}, {"xidEvents", std::move(xids)}};
+}
+
+json::object PlanToJson(const share::Plan& plan) {
+  json::array resources;
+  for (const share::PlannedResource& resource : plan.resources) {
+    resources.push_back({{"name", resource.name},
+                         {"devices", resource.devices.size()},
+                         {"shared", resource.shared}});
+  }
+  json::array conditions;
+  for (const share::Condition& condition : plan.conditions) {
+    const bool error = condition.severity == share::Condition::Severity::kError;
+    conditions.push_back({{"severity", error ? "error" : "warning"},
+                          {"object", condition.object},
+                          {"message", condition.message}});
+  }
+  return {{"resources", std::move(resources)}, {"conditions", std::move(conditions)}};
+}
+
+json::array PluginsToJson(const deviceplugin::ManagerStatus& manager) {
+  json::array plugins;
+  for (const deviceplugin::PluginStatus& plugin : manager.plugins) {
+    plugins.push_back({{"resource", plugin.name},
+                       {"socket", OrNull(plugin.socket)},
+                       {"registeredAt", OrNull(plugin.registered_at)},
+                       {"registrationError", OrNull(plugin.registration_error)},
+                       {"error", OrNull(plugin.error)},
+                       {"streams", plugin.streams},
+                       {"devices", plugin.devices},
+                       {"unhealthy", plugin.unhealthy},
+                       {"lastSentAt", OrNull(plugin.last_sent)}});
+  }
+  return plugins;
+}
+
+}  // namespace
+
+std::string AgentStatus::NotReady() const {
+  if (!config.serving) return "no valid configuration yet";
+  if (!inventory || !driver_error.empty()) {
+    if (!config.serving->flags.fail_on_init_error) return {};
+    return driver_error.empty() ? "the driver has not answered yet" : driver_error;
+  }
+  if (!plugins.ready()) {
+    for (const deviceplugin::PluginStatus& plugin : plugins.plugins) {
+      const std::string& why = plugin.error.empty() ? plugin.registration_error : plugin.error;
+      if (!plugin.registered_at || !why.empty()) {
+        return fmt::format("{} is not registered with the kubelet{}{}", plugin.name,
+                           why.empty() ? "" : ": ", why);
+      }
+    }
+    return "the kubelet is away";
+  }
+  return {};
+}
+
+json::value ToJson(const AgentStatus& status, const std::vector<std::string>& recent) {
+  json::object page;
+  page["version"] = status.version;
+  page["startedAt"] = Rfc3339(status.started_at);
+  page["ready"] = status.NotReady().empty();
+  page["notReadyBecause"] = OrNull(status.NotReady());
+  page["simulated"] = status.inventory && status.inventory->simulated();
+  page["config"] = ConfigToJson(status.config);
+  page["driver"] = DriverToJson(status);
+  if (status.inventory) {
+    page["gpus"] = GpusToJson(*status.inventory);
+    page["brokenGpus"] = BrokenToJson(*status.inventory);
+  }
+  if (status.health) page["health"] = HealthToJson(*status.health);
+  if (status.plan) page["plan"] = PlanToJson(*status.plan);
+  page["cdiError"] = OrNull(status.cdi_error);
+  page["kubelet"] = {{"registrationEnabled", status.plugins.registration_enabled},
+                     {"present", status.plugins.kubelet_present},
+                     {"plugins", PluginsToJson(status.plugins)}};
+  page["recentProblems"] = json::value_from(recent);
+  return page;
+}
+
+}  // namespace aliquot::agent

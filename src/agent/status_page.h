@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/config_keeper.h"
+#include "agent/reconciler.h"
+#include "deviceplugin/plugin_manager.h"
+#include "gpu/gpu_observer.h"
+
+namespace aliquot::agent {
+
+// Everything the status page tells, as of one moment. A plain value made on the executor and
+// formatted on the HTTP thread.
+struct AgentStatus {
+  std::string version;
+  std::chrono::system_clock::time_point started_at;
+  ConfigKeeper::View config;
+  std::shared_ptr<const gpu::Inventory> inventory;  // null until the driver answered
+  std::shared_ptr<const gpu::HealthSnapshot> health;
+  std::shared_ptr<const share::Plan> plan;
+  std::string driver_error;             // empty while the driver answers
+  std::optional<gpu::HangReport> hang;  // the driver call in progress that hangs
+  std::string cdi_error;
+  deviceplugin::ManagerStatus plugins;
+
+  // Why the node is not ready to be used; empty if it is. For /readyz.
+  std::string NotReady() const;
+};
+
+// The page as JSON. `recent` are the newest warnings and errors of the log.
+boost::json::value ToJson(const AgentStatus& status, const std::vector<std::string>& recent);
+
+}  // namespace aliquot::agent

@@ -1,0 +1,185 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/agent_command.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "agent/agent.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/config_options.h"
+#include "cli/console.h"
+#include "cli/node.h"
+
+namespace aliquot::cli {
+namespace {
+
+struct Options {
+  NodeChoice node;
+  agent::AgentOptions agent;
+  std::string listen = "127.0.0.1:9410";
+  std::string host_root;
+  double poll_seconds = 5;
+  double settle_seconds = 30;
+  bool verbose = false;
+};
+
+// What outlives everything else in the process, because a driver thread that hangs may be left
+// behind with references to it.
+struct Surroundings {
+  SystemClock clock;
+  agent::RecentLog recent{50};
+  Logger log;
+
+  explicit Surroundings(bool verbose)
+      : log(
+            clock,
+            [this, write = Logger::StderrSink()](std::string_view line) {
+              recent.Observe(line);
+              write(line);
+            },
+            verbose ? LogLevel::kDebug : LogLevel::kInfo) {}
+};
+
+// "ADDRESS:PORT", "[V6]:PORT", or "" for none.
+Status ParseListen(const std::string& text, agent::AgentOptions& options) {
+  options.listen_address.clear();
+  if (text.empty()) return {};
+  const std::size_t colon = text.rfind(':');
+  const auto port =
+      colon == std::string::npos ? std::nullopt : ParseUnsigned(text.substr(colon + 1));
+  if (!port || *port > 65535) {
+    return Error{Code::kInvalidArgument,
+                 "--listen \"" + text + "\" is not ADDRESS:PORT, such as 127.0.0.1:9410"};
+  }
+  std::string address = text.substr(0, colon);
+  if (address.size() > 1 && address.front() == '[' && address.back() == ']') {
+    address = address.substr(1, address.size() - 2);
+  }
+  options.listen_address = address.empty() ? "0.0.0.0" : address;
+  options.listen_port = static_cast<std::uint16_t>(*port);
+  return {};
+}
+
+sigset_t OurSignals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int number : {SIGHUP, SIGTERM, SIGINT, SIGQUIT}) ::sigaddset(&signals, number);
+  return signals;
+}
+
+void Run(Options& options, Console& console) {
+  // Blocked before any thread starts, so that only the loop below receives them.
+  const sigset_t signals = OurSignals();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  options.agent.sources.environment = ReadEnvironment();
+  {
+    // What no file can mend ends the process before anything starts.
+    config::ConfigSources without_file = options.agent.sources;
+    const config::ConfigOutcome outcome = config::ResolveConfig(without_file);
+    for (const config::Diagnostic& diagnostic : outcome.diagnostics) {
+      console.err << config::Format(diagnostic, {}) << '\n';
+    }
+    if (!outcome.config) {
+      console.exit_code = kExitUsage;
+      return;
+    }
+  }
+  if (Status parsed = ParseListen(options.listen, options.agent); !parsed.ok()) {
+    console.Fail(parsed.error());
+    console.exit_code = kExitUsage;
+    return;
+  }
+  if (options.node.simulated()) {
+    if (const auto checked = OpenNode(options.node); !checked.ok()) {
+      return console.Fail(checked.error());
+    }
+  }
+  options.agent.open_driver = [node = options.node](const std::string& root) {
+    NodeChoice choice = node;
+    choice.driver_root = root;
+    return std::move(OpenNode(choice)).value();
+  };
+  options.agent.monitor.observer.poll_interval =
+      std::chrono::milliseconds(static_cast<long long>(options.poll_seconds * 1000));
+  options.agent.monitor.observer.health.settle =
+      std::chrono::milliseconds(static_cast<long long>(options.settle_seconds * 1000));
+  options.agent.monitor.observer.files = gpu::HostFiles(options.host_root);
+
+  auto* surroundings = new Surroundings(options.verbose);
+  const Logger& log = surroundings->log;
+  auto agent = agent::Agent::Start(options.agent, surroundings->clock, log, surroundings->recent);
+  if (!agent.ok()) return console.Fail(agent.error());
+  log.Info("agent started", {{"version", agent::kVersion}});
+  int number = 0;
+  while (::sigwait(&signals, &number) == 0) {
+    if (number == SIGHUP) {
+      log.Info("reading the configuration again", {{"because", "SIGHUP"}});
+      (*agent)->Reload();
+      continue;
+    }
+    break;
+  }
+  log.Info("stopping", {{"signal", ::strsignal(number)}});
+  if (!(*agent)->Stop()) {
+    log.Error("a driver call hangs; leaving its thread behind");
+    ::_exit(kExitDone);
+  }
+  agent->reset();
+  delete surroundings;
+}
+
+}  // namespace
+
+void AddAgentCommand(CLI::App& root, Console& console) {
+  auto options = std::make_shared<Options>();
+  CLI::App& command = *root.add_subcommand(
+      "agent", "serve this machine's GPUs, or a simulated node's, to the kubelet");
+  AddNodeOption(command, options->node);
+  command
+      .add_option("--listen", options->listen,
+                  "address and port of /metrics, /healthz, /readyz and /statusz; empty = none")
+      ->type_name("ADDRESS:PORT")
+      ->envname("ALIQUOT_LISTEN")
+      ->capture_default_str();
+  command
+      .add_option("--state-dir", options->agent.state_dir,
+                  "where the last good configuration is kept over restarts; empty = not kept")
+      ->type_name("DIR")
+      ->envname("ALIQUOT_STATE_DIR");
+  command.add_option("--cdi-root", options->agent.cdi_root, "where CDI files are written")
+      ->type_name("DIR")
+      ->envname("CDI_ROOT")
+      ->capture_default_str();
+  command
+      .add_option("--host-root", options->host_root,
+                  "where the host's /proc and /sys are mounted; empty = /")
+      ->type_name("DIR")
+      ->envname("ALIQUOT_HOST_ROOT");
+  command
+      .add_option("--poll-interval", options->poll_seconds,
+                  "seconds between full looks at the GPUs; events do not wait for it")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->envname("ALIQUOT_POLL_INTERVAL")
+      ->capture_default_str();
+  command
+      .add_option("--health-settle", options->settle_seconds,
+                  "seconds without trouble after which an unhealthy device is healthy again")
+      ->check(CLI::Range(0.0, 86400.0))
+      ->envname("ALIQUOT_HEALTH_SETTLE")
+      ->capture_default_str();
+  command.add_flag("--verbose", options->verbose, "log debug messages too");
+  AddConfigOptions(command, options->agent.sources);
+  command.callback([options, &console] { Run(*options, console); });
+}
+
+}  // namespace aliquot::cli
