@@ -17,7 +17,7 @@ struct Pool;
 // A range of addresses that the driver knows: an allocation, a mapping, a registration.
 struct Range {
   enum class Kind {
-    kDevice,      // cuMemAlloc and friends
+    kDevice,  // cuMemAlloc and friends
     kManaged,
     kHost,        // cuMemAllocHost, cuMemHostAlloc
     kRegistered,  // cuMemHostRegister
@@ -30,17 +30,17 @@ struct Range {
 
   Kind kind = Kind::kDevice;
   std::uintptr_t base = 0;
-  std::uint64_t bytes = 0;        // as asked for
+  std::uint64_t bytes = 0;         // as asked for
   std::uint64_t mapped_bytes = 0;  // of `block`, when it has one to itself
-  std::uintptr_t block = 0;       // start of the block it lies in
+  std::uintptr_t block = 0;        // start of the block it lies in
   std::uint64_t block_bytes = 0;
-  std::uint64_t offset = 0;       // of the block in the arena
-  std::uint64_t id = 0;           // buffer id, unique in the process
+  std::uint64_t offset = 0;  // of the block in the arena
+  std::uint64_t id = 0;      // buffer id, unique in the process
   int device = 0;
   Context* context = nullptr;  // only compared and handed back, never looked into
   std::shared_ptr<Pool> pool;
-  unsigned flags = 0;             // as given to the call
-  std::uint64_t handle = 0;       // kMapped: the memory mapped here
+  unsigned flags = 0;        // as given to the call
+  std::uint64_t handle = 0;  // kMapped: the memory mapped here
   bool sync_memops = false;
 
   bool on_device() const { return kind != Kind::kHost && kind != Kind::kRegistered; }
@@ -66,7 +66,7 @@ class AddressMap {
 
  private:
   mutable std::mutex mutex_;
-  std::map<std::uintptr_t, Range> ranges_;        // all but reservations
+  std::map<std::uintptr_t, Range> ranges_;  // all but reservations
   std::map<std::uintptr_t, Range> reservations_;
   std::uint64_t next_id_ = 1;
 };

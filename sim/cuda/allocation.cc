@@ -45,8 +45,8 @@ CUresult CheckUnsafeCall(Driver& driver) {
   for (const auto& capture : driver.captures) {
     if (capture->mode == CU_STREAM_CAPTURE_MODE_RELAXED) continue;
     const bool own = capture->thread == std::this_thread::get_id();
-    const bool global = capture->mode == CU_STREAM_CAPTURE_MODE_GLOBAL &&
-                        mine == CU_STREAM_CAPTURE_MODE_GLOBAL;
+    const bool global =
+        capture->mode == CU_STREAM_CAPTURE_MODE_GLOBAL && mine == CU_STREAM_CAPTURE_MODE_GLOBAL;
     if (!own && !global) continue;
     capture->invalid = true;
     disturbed = true;

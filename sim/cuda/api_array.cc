@@ -12,14 +12,18 @@ namespace {
 std::uint64_t ChannelBytes(CUarray_format format) {
   switch (static_cast<unsigned>(format)) {
     case 0x01:
-    case 0x08: return 1;
+    case 0x08:
+      return 1;
     case 0x02:
     case 0x09:
-    case 0x10: return 2;
+    case 0x10:
+      return 2;
     case 0x03:
     case 0x0a:
-    case 0x20: return 4;
-    default: return 0;
+    case 0x20:
+      return 4;
+    default:
+      return 0;
   }
 }
 

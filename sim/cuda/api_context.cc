@@ -40,8 +40,8 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext* out, CUdevice device) {
     if (out == nullptr) return CUDA_ERROR_INVALID_VALUE;
     const std::lock_guard<std::mutex> lock(primary.mutex);
     if (primary.context == nullptr) {
-      const CUresult result = driver.CreateContext(device, primary.flags.load() | kMapHost, true,
-                                                   &primary.context);
+      const CUresult result =
+          driver.CreateContext(device, primary.flags.load() | kMapHost, true, &primary.context);
       if (result != CUDA_SUCCESS) return result;
     }
     ++primary.references;

@@ -73,7 +73,8 @@ CUresult cuMemcpyPeer(CUdeviceptr to, CUcontext, CUdeviceptr from, CUcontext, si
   return SubmitCopy(kDefault, LinearCopy(to, from, bytes), true);
 }
 
-CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext, CUdeviceptr from, CUcontext, size_t bytes, CUstream stream) {
+CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext, CUdeviceptr from, CUcontext, size_t bytes,
+                           CUstream stream) {
   return SubmitCopy(stream, LinearCopy(to, from, bytes), false);
 }
 
@@ -89,7 +90,8 @@ CUresult cuMemcpyHtoA_v2(CUarray to, size_t offset, const void* from, size_t byt
   return SubmitCopy(kDefault, ToArray(to, offset, Address(from), bytes), true);
 }
 
-CUresult cuMemcpyHtoAAsync_v2(CUarray to, size_t offset, const void* from, size_t bytes, CUstream stream) {
+CUresult cuMemcpyHtoAAsync_v2(CUarray to, size_t offset, const void* from, size_t bytes,
+                              CUstream stream) {
   return SubmitCopy(stream, ToArray(to, offset, Address(from), bytes), false);
 }
 
@@ -97,7 +99,8 @@ CUresult cuMemcpyAtoH_v2(void* to, CUarray from, size_t offset, size_t bytes) {
   return SubmitCopy(kDefault, FromArray(Address(to), from, offset, bytes), true);
 }
 
-CUresult cuMemcpyAtoHAsync_v2(void* to, CUarray from, size_t offset, size_t bytes, CUstream stream) {
+CUresult cuMemcpyAtoHAsync_v2(void* to, CUarray from, size_t offset, size_t bytes,
+                              CUstream stream) {
   return SubmitCopy(stream, FromArray(Address(to), from, offset, bytes), false);
 }
 
@@ -142,7 +145,8 @@ CUresult cuMemsetD8_v2(CUdeviceptr to, unsigned char value, size_t count) {
   return SubmitMemset(kDefault, Rows(to, 0, value, 1, count, 1), true);
 }
 
-CUresult cuMemsetD2D8_v2(CUdeviceptr to, size_t pitch, unsigned char value, size_t width, size_t height) {
+CUresult cuMemsetD2D8_v2(CUdeviceptr to, size_t pitch, unsigned char value, size_t width,
+                         size_t height) {
   return SubmitMemset(kDefault, Rows(to, pitch, value, 1, width, height), true);
 }
 
@@ -150,7 +154,8 @@ CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t count, CUst
   return SubmitMemset(stream, Rows(to, 0, value, 1, count, 1), false);
 }
 
-CUresult cuMemsetD2D8Async(CUdeviceptr to, size_t pitch, unsigned char value, size_t width, size_t height, CUstream stream) {
+CUresult cuMemsetD2D8Async(CUdeviceptr to, size_t pitch, unsigned char value, size_t width,
+                           size_t height, CUstream stream) {
   return SubmitMemset(stream, Rows(to, pitch, value, 1, width, height), false);
 }
 
@@ -158,7 +163,8 @@ CUresult cuMemsetD16_v2(CUdeviceptr to, unsigned short value, size_t count) {
   return SubmitMemset(kDefault, Rows(to, 0, value, 2, count, 1), true);
 }
 
-CUresult cuMemsetD2D16_v2(CUdeviceptr to, size_t pitch, unsigned short value, size_t width, size_t height) {
+CUresult cuMemsetD2D16_v2(CUdeviceptr to, size_t pitch, unsigned short value, size_t width,
+                          size_t height) {
   return SubmitMemset(kDefault, Rows(to, pitch, value, 2, width, height), true);
 }
 
@@ -166,7 +172,8 @@ CUresult cuMemsetD16Async(CUdeviceptr to, unsigned short value, size_t count, CU
   return SubmitMemset(stream, Rows(to, 0, value, 2, count, 1), false);
 }
 
-CUresult cuMemsetD2D16Async(CUdeviceptr to, size_t pitch, unsigned short value, size_t width, size_t height, CUstream stream) {
+CUresult cuMemsetD2D16Async(CUdeviceptr to, size_t pitch, unsigned short value, size_t width,
+                            size_t height, CUstream stream) {
   return SubmitMemset(stream, Rows(to, pitch, value, 2, width, height), false);
 }
 
@@ -174,7 +181,8 @@ CUresult cuMemsetD32_v2(CUdeviceptr to, unsigned value, size_t count) {
   return SubmitMemset(kDefault, Rows(to, 0, value, 4, count, 1), true);
 }
 
-CUresult cuMemsetD2D32_v2(CUdeviceptr to, size_t pitch, unsigned value, size_t width, size_t height) {
+CUresult cuMemsetD2D32_v2(CUdeviceptr to, size_t pitch, unsigned value, size_t width,
+                          size_t height) {
   return SubmitMemset(kDefault, Rows(to, pitch, value, 4, width, height), true);
 }
 
@@ -182,7 +190,8 @@ CUresult cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count, CUstream
   return SubmitMemset(stream, Rows(to, 0, value, 4, count, 1), false);
 }
 
-CUresult cuMemsetD2D32Async(CUdeviceptr to, size_t pitch, unsigned value, size_t width, size_t height, CUstream stream) {
+CUresult cuMemsetD2D32Async(CUdeviceptr to, size_t pitch, unsigned value, size_t width,
+                            size_t height, CUstream stream) {
   return SubmitMemset(stream, Rows(to, pitch, value, 4, width, height), false);
 }
 

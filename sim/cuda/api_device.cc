@@ -40,9 +40,8 @@ CUresult cuDeviceGetCount(int* count) {
 }
 
 CUresult cuDeviceGetName(char* name, int length, CUdevice device) {
-  return WithDevice(device, [&](Driver&, const DeviceInfo& info) {
-    return CopyText(name, length, info.name);
-  });
+  return WithDevice(
+      device, [&](Driver&, const DeviceInfo& info) { return CopyText(name, length, info.name); });
 }
 
 // Before MIG: the UUID of the GPU.

@@ -25,13 +25,19 @@ CUresult GetAttribute(int* value, int attribute, const Function& function,
   const int capability = static_cast<int>(device.gpu->product->compute_major * 10 +
                                           device.gpu->product->compute_minor);
   switch (attribute) {
-    case 0: return Give(value, 1024);  // MAX_THREADS_PER_BLOCK
-    case 1: return Give(value, static_cast<int>(function.spec.shared_bytes));
-    case 4: return Give(value, static_cast<int>(function.spec.registers));
+    case 0:
+      return Give(value, 1024);  // MAX_THREADS_PER_BLOCK
+    case 1:
+      return Give(value, static_cast<int>(function.spec.shared_bytes));
+    case 4:
+      return Give(value, static_cast<int>(function.spec.registers));
     case 5:
-    case 6: return Give(value, capability);  // PTX_VERSION, BINARY_VERSION
-    case kMaxDynamicShared: return Give(value, function.max_dynamic_shared);
-    case kCarveout: return Give(value, function.carveout);
+    case 6:
+      return Give(value, capability);  // PTX_VERSION, BINARY_VERSION
+    case kMaxDynamicShared:
+      return Give(value, function.max_dynamic_shared);
+    case kCarveout:
+      return Give(value, function.carveout);
     default:
       return attribute < 0 || attribute > 15 ? CUDA_ERROR_INVALID_VALUE : Give(value, 0);
   }
@@ -127,9 +133,8 @@ CUresult cuFuncGetModule(CUmodule* out, CUfunction handle) {
 }
 
 CUresult cuFuncGetName(const char** name, CUfunction handle) {
-  return WithFunction(handle, [&](Driver&, Function& function) {
-    return Give(name, function.spec.name.c_str());
-  });
+  return WithFunction(
+      handle, [&](Driver&, Function& function) { return Give(name, function.spec.name.c_str()); });
 }
 
 CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t* offset, size_t* bytes) {
@@ -158,14 +163,14 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, CUfun
                                                               unsigned) {
   return WithFunction(handle, [&](Driver& driver, Function& function) -> CUresult {
     if (block_size <= 0) return CUDA_ERROR_INVALID_VALUE;
-    return Give(blocks, static_cast<int>(ResidentBlocks(function, DeviceOf(driver, function),
-                                                        static_cast<unsigned>(block_size),
-                                                        shared_bytes)));
+    return Give(blocks,
+                static_cast<int>(ResidentBlocks(function, DeviceOf(driver, function),
+                                                static_cast<unsigned>(block_size), shared_bytes)));
   });
 }
 
-CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction handle,
-                                                     int block_size, size_t shared_bytes) {
+CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, CUfunction handle, int block_size,
+                                                     size_t shared_bytes) {
   return cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks, handle, block_size,
                                                               shared_bytes, 0);
 }

@@ -46,10 +46,9 @@ CUresult AddNode(CUgraphNode* out, CUgraph handle, const CUgraphNode* dependenci
 
 CUresult AddKernel(CUgraphNode* out, CUgraph graph, const CUgraphNode* dependencies, size_t count,
                    const CUDA_KERNEL_NODE_PARAMS& given) {
-  return AddNode(out, graph, dependencies, count, CU_GRAPH_NODE_TYPE_KERNEL,
-                 [&](Driver& driver, Graph&, GraphNode& node) {
-                   return FillKernelNode(driver, node, given);
-                 });
+  return AddNode(
+      out, graph, dependencies, count, CU_GRAPH_NODE_TYPE_KERNEL,
+      [&](Driver& driver, Graph&, GraphNode& node) { return FillKernelNode(driver, node, given); });
 }
 
 // Addresses now, memory at the first launch.
@@ -91,7 +90,8 @@ CUresult FillAllocation(Driver& driver, Graph& graph, GraphNode& node,
 }  // namespace
 
 CUresult FillKernelNode(Driver& driver, GraphNode& node, const CUDA_KERNEL_NODE_PARAMS& given) {
-  const auto context = given.ctx == nullptr ? driver.CurrentContext() : driver.FindContext(given.ctx);
+  const auto context =
+      given.ctx == nullptr ? driver.CurrentContext() : driver.FindContext(given.ctx);
   if (context == nullptr) return CUDA_ERROR_INVALID_CONTEXT;
   const CUfunction handle =
       given.func != nullptr ? given.func : reinterpret_cast<CUfunction>(given.kern);
@@ -144,10 +144,10 @@ CUresult cuGraphAddKernelNode_v2(CUgraphNode* out, CUgraph graph, const CUgraphN
 CUresult cuGraphAddKernelNode(CUgraphNode* out, CUgraph graph, const CUgraphNode* dependencies,
                               size_t count, const CUDA_KERNEL_NODE_PARAMS_v1* v1) {
   if (v1 == nullptr) return CUDA_ERROR_INVALID_VALUE;
-  return AddKernel(out, graph, dependencies, count,
-                   {v1->func, v1->gridDimX, v1->gridDimY, v1->gridDimZ, v1->blockDimX,
-                    v1->blockDimY, v1->blockDimZ, v1->sharedMemBytes, v1->kernelParams, v1->extra,
-                    nullptr, nullptr});
+  return AddKernel(
+      out, graph, dependencies, count,
+      {v1->func, v1->gridDimX, v1->gridDimY, v1->gridDimZ, v1->blockDimX, v1->blockDimY,
+       v1->blockDimZ, v1->sharedMemBytes, v1->kernelParams, v1->extra, nullptr, nullptr});
 }
 
 CUresult cuGraphAddMemcpyNode(CUgraphNode* out, CUgraph graph, const CUgraphNode* dependencies,
@@ -188,8 +188,8 @@ CUresult cuGraphAddEmptyNode(CUgraphNode* out, CUgraph graph, const CUgraphNode*
                  [](Driver&, Graph&, GraphNode&) { return CUDA_SUCCESS; });
 }
 
-CUresult cuGraphAddChildGraphNode(CUgraphNode* out, CUgraph graph,
-                                  const CUgraphNode* dependencies, size_t count, CUgraph child) {
+CUresult cuGraphAddChildGraphNode(CUgraphNode* out, CUgraph graph, const CUgraphNode* dependencies,
+                                  size_t count, CUgraph child) {
   return AddNode(out, graph, dependencies, count, CU_GRAPH_NODE_TYPE_GRAPH,
                  [&](Driver& driver, Graph& parent, GraphNode& node) -> CUresult {
                    const auto found = driver.graphs.Find(child);
@@ -200,8 +200,8 @@ CUresult cuGraphAddChildGraphNode(CUgraphNode* out, CUgraph graph,
                  });
 }
 
-CUresult cuGraphAddEventRecordNode(CUgraphNode* out, CUgraph graph,
-                                   const CUgraphNode* dependencies, size_t count, CUevent event) {
+CUresult cuGraphAddEventRecordNode(CUgraphNode* out, CUgraph graph, const CUgraphNode* dependencies,
+                                   size_t count, CUevent event) {
   return AddNode(out, graph, dependencies, count, CU_GRAPH_NODE_TYPE_EVENT_RECORD,
                  [&](Driver& driver, Graph&, GraphNode& node) -> CUresult {
                    node.event = event;

@@ -114,33 +114,35 @@ CUresult cuGraphExecDestroy(CUgraphExec handle) {
 
 CUresult cuGraphUpload(CUgraphExec handle, CUstream stream_handle) {
   return WithExec(handle, [&](Driver&, const std::shared_ptr<GraphExec>& exec) {
-    return WithStream(stream_handle, [&](Driver&, Context& context,
-                                         const std::shared_ptr<Stream>& stream) -> CUresult {
-      if (!ChargeAllocations(*exec)) return CUDA_ERROR_OUT_OF_MEMORY;
-      return context.Submit(stream, CU_GRAPH_NODE_TYPE_EMPTY, {});
-    });
+    return WithStream(
+        stream_handle,
+        [&](Driver&, Context& context, const std::shared_ptr<Stream>& stream) -> CUresult {
+          if (!ChargeAllocations(*exec)) return CUDA_ERROR_OUT_OF_MEMORY;
+          return context.Submit(stream, CU_GRAPH_NODE_TYPE_EMPTY, {});
+        });
   });
 }
 
 // Nodes run one after the other, also those that the graph would allow side by side.
 CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream_handle) {
   return WithExec(handle, [&](Driver& driver, const std::shared_ptr<GraphExec>& exec) {
-    return WithStream(stream_handle, [&](Driver&, Context& context,
-                                         const std::shared_ptr<Stream>& stream) -> CUresult {
-      if (!ChargeAllocations(*exec)) return CUDA_ERROR_OUT_OF_MEMORY;
-      const std::lock_guard<std::mutex> lock(driver.work.mutex);
-      if (stream->capture) {
-        GraphNode* node = stream->capture->graph->Add(CU_GRAPH_NODE_TYPE_GRAPH, stream->tail);
-        node->child = exec->graph->Clone();
-        stream->tail = {node};
-        return CUDA_SUCCESS;
-      }
-      if (exec->order.empty()) context.Enqueue(*stream, {});
-      for (const GraphNode* node : exec->order) {
-        EnqueueNode(driver, context, *stream, *node, exec);
-      }
-      return CUDA_SUCCESS;
-    });
+    return WithStream(
+        stream_handle,
+        [&](Driver&, Context& context, const std::shared_ptr<Stream>& stream) -> CUresult {
+          if (!ChargeAllocations(*exec)) return CUDA_ERROR_OUT_OF_MEMORY;
+          const std::lock_guard<std::mutex> lock(driver.work.mutex);
+          if (stream->capture) {
+            GraphNode* node = stream->capture->graph->Add(CU_GRAPH_NODE_TYPE_GRAPH, stream->tail);
+            node->child = exec->graph->Clone();
+            stream->tail = {node};
+            return CUDA_SUCCESS;
+          }
+          if (exec->order.empty()) context.Enqueue(*stream, {});
+          for (const GraphNode* node : exec->order) {
+            EnqueueNode(driver, context, *stream, *node, exec);
+          }
+          return CUDA_SUCCESS;
+        });
   });
 }
 

@@ -93,7 +93,8 @@ CUresult Dependents(CUgraphNode handle, CUgraphNode* out, size_t* count) {
     std::vector<const GraphNode*> dependents;
     for (const auto& other : graph.nodes) {
       const auto& list = other->dependencies;
-      if (std::find(list.begin(), list.end(), &node) != list.end()) dependents.push_back(other.get());
+      if (std::find(list.begin(), list.end(), &node) != list.end())
+        dependents.push_back(other.get());
     }
     return GiveNodes(dependents, out, count);
   });
@@ -141,8 +142,7 @@ CUresult cuGraphRemoveDependencies(CUgraph graph, const CUgraphNode* from, const
 }
 
 CUresult cuGraphNodeGetType(CUgraphNode handle, CUgraphNodeType* type) {
-  return WithNode(handle,
-                  [&](Driver&, Graph&, GraphNode& node) { return Give(type, node.type); });
+  return WithNode(handle, [&](Driver&, Graph&, GraphNode& node) { return Give(type, node.type); });
 }
 
 CUresult cuGraphNodeGetDependencies(CUgraphNode node, CUgraphNode* out, size_t* count) {

@@ -10,20 +10,22 @@ namespace aliquot::sim::cuda {
 namespace {
 
 CUresult LaunchOn(CUstream stream_handle, CUfunction handle, const Launch& launch) {
-  return WithStream(stream_handle, [&](Driver& driver, Context& context,
-                                       const std::shared_ptr<Stream>& stream) -> CUresult {
-    const auto function = ResolveFunction(driver, context, handle);
-    if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
-    Work work;
-    const CUresult result = MakeKernelWork(*function, context, launch, &work);
-    if (result != CUDA_SUCCESS) return result;
-    const std::size_t before = NodeCount(driver, *stream);
-    const CUresult submitted = context.Submit(stream, CU_GRAPH_NODE_TYPE_KERNEL, std::move(work));
-    if (submitted == CUDA_SUCCESS && before > 0) {
-      DescribeCapturedKernel(driver, *stream, *function, handle, launch);
-    }
-    return submitted;
-  });
+  return WithStream(
+      stream_handle,
+      [&](Driver& driver, Context& context, const std::shared_ptr<Stream>& stream) -> CUresult {
+        const auto function = ResolveFunction(driver, context, handle);
+        if (function == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+        Work work;
+        const CUresult result = MakeKernelWork(*function, context, launch, &work);
+        if (result != CUDA_SUCCESS) return result;
+        const std::size_t before = NodeCount(driver, *stream);
+        const CUresult submitted =
+            context.Submit(stream, CU_GRAPH_NODE_TYPE_KERNEL, std::move(work));
+        if (submitted == CUDA_SUCCESS && before > 0) {
+          DescribeCapturedKernel(driver, *stream, *function, handle, launch);
+        }
+        return submitted;
+      });
 }
 
 }  // namespace
@@ -31,8 +33,8 @@ CUresult LaunchOn(CUstream stream_handle, CUfunction handle, const Launch& launc
 namespace api {
 
 CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
-                        unsigned block_x, unsigned block_y, unsigned block_z,
-                        unsigned shared_bytes, CUstream stream, void** parameters, void** extra) {
+                        unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                        CUstream stream, void** parameters, void** extra) {
   return LaunchOn(stream, function,
                   {{grid_x, grid_y, grid_z},
                    {block_x, block_y, block_z},

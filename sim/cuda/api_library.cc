@@ -172,9 +172,8 @@ CUresult cuKernelGetLibrary(CUlibrary* out, CUkernel handle) {
 }
 
 CUresult cuKernelGetName(const char** name, CUkernel handle) {
-  return WithKernel(handle, [&](Driver&, Function& kernel) {
-    return Give(name, kernel.spec.name.c_str());
-  });
+  return WithKernel(
+      handle, [&](Driver&, Function& kernel) { return Give(name, kernel.spec.name.c_str()); });
 }
 
 }  // namespace api

@@ -169,8 +169,8 @@ CUresult cuMemHostRegister_v2(void* memory, size_t bytes, unsigned flags) {
 
 CUresult cuMemHostUnregister(void* memory) {
   return WithDriver([&](Driver& driver) -> CUresult {
-    const auto range = driver.addresses.Take(reinterpret_cast<std::uintptr_t>(memory),
-                                             {Range::Kind::kRegistered});
+    const auto range =
+        driver.addresses.Take(reinterpret_cast<std::uintptr_t>(memory), {Range::Kind::kRegistered});
     return range ? CUDA_SUCCESS : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
   });
 }

@@ -20,28 +20,48 @@ CUresult Attribute(Driver& driver, void* out, int attribute, CUdeviceptr pointer
   const Range& range = *found;
   const bool managed = range.kind == Range::Kind::kManaged;
   switch (attribute) {
-    case 1: return Put(out, range.context);
-    case 2: return Put(out, range.on_device() ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST);
-    case 3: return Put(out, pointer);
+    case 1:
+      return Put(out, range.context);
+    case 2:
+      return Put(out, range.on_device() ? CU_MEMORYTYPE_DEVICE : CU_MEMORYTYPE_HOST);
+    case 3:
+      return Put(out, pointer);
     case 4:  // HOST_POINTER
       return range.on_device() && !managed ? CUDA_ERROR_INVALID_VALUE : Put(out, pointer);
-    case 6: return Put(out, range.sync_memops ? 1u : 0u);
-    case 7: return Put(out, range.id);
-    case 8: return Put(out, managed ? 1u : 0u);
-    case 9: return Put(out, range.device);
-    case 10: return Put(out, range.kind == Range::Kind::kDevice ? 1u : 0u);  // legacy IPC capable
-    case 11: return Put(out, static_cast<CUdeviceptr>(range.base));
-    case 12: return Put(out, static_cast<size_t>(range.bytes));
-    case 13: return Put(out, range.accessible() ? 1u : 0u);  // MAPPED
-    case 14: return Put(out, 0u);   // ALLOWED_HANDLE_TYPES
-    case 15: return Put(out, 0u);   // IS_GPU_DIRECT_RDMA_CAPABLE
-    case 16: return Put(out, 3u);   // ACCESS_FLAGS
-    case 17: return Put(out, reinterpret_cast<CUmemoryPool>(range.pool.get()));
-    case 18: return Put(out, static_cast<size_t>(range.block_bytes));
-    case 19: return Put(out, static_cast<CUdeviceptr>(range.block));
-    case 20: return Put(out, range.id);
-    case 21: return Put(out, 0u);
-    default: return CUDA_ERROR_INVALID_VALUE;
+    case 6:
+      return Put(out, range.sync_memops ? 1u : 0u);
+    case 7:
+      return Put(out, range.id);
+    case 8:
+      return Put(out, managed ? 1u : 0u);
+    case 9:
+      return Put(out, range.device);
+    case 10:
+      return Put(out, range.kind == Range::Kind::kDevice ? 1u : 0u);  // legacy IPC capable
+    case 11:
+      return Put(out, static_cast<CUdeviceptr>(range.base));
+    case 12:
+      return Put(out, static_cast<size_t>(range.bytes));
+    case 13:
+      return Put(out, range.accessible() ? 1u : 0u);  // MAPPED
+    case 14:
+      return Put(out, 0u);  // ALLOWED_HANDLE_TYPES
+    case 15:
+      return Put(out, 0u);  // IS_GPU_DIRECT_RDMA_CAPABLE
+    case 16:
+      return Put(out, 3u);  // ACCESS_FLAGS
+    case 17:
+      return Put(out, reinterpret_cast<CUmemoryPool>(range.pool.get()));
+    case 18:
+      return Put(out, static_cast<size_t>(range.block_bytes));
+    case 19:
+      return Put(out, static_cast<CUdeviceptr>(range.block));
+    case 20:
+      return Put(out, range.id);
+    case 21:
+      return Put(out, 0u);
+    default:
+      return CUDA_ERROR_INVALID_VALUE;
   }
 }
 
@@ -50,8 +70,7 @@ CUresult Attribute(Driver& driver, void* out, int attribute, CUdeviceptr pointer
 namespace api {
 
 CUresult cuPointerGetAttribute(void* out, CUpointer_attribute attribute, CUdeviceptr pointer) {
-  return WithDriver(
-      [&](Driver& driver) { return Attribute(driver, out, attribute, pointer); });
+  return WithDriver([&](Driver& driver) { return Attribute(driver, out, attribute, pointer); });
 }
 
 // Unlike the single form, a pointer that is not the driver's gives zeroes.

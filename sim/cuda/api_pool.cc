@@ -74,8 +74,7 @@ CUresult GetPool(CUmemoryPool* out, int device, bool standard) {
     if (!driver.HasDevice(device)) return CUDA_ERROR_INVALID_DEVICE;
     const std::lock_guard<std::mutex> lock(driver.pool_mutex);
     const auto& pools = standard ? driver.default_pools : driver.current_pools;
-    return Give(out,
-                reinterpret_cast<CUmemoryPool>(pools[static_cast<std::size_t>(device)].get()));
+    return Give(out, reinterpret_cast<CUmemoryPool>(pools[static_cast<std::size_t>(device)].get()));
   });
 }
 
@@ -143,9 +142,9 @@ CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
         driver.addresses.Take(address, {range->kind});
         Work work;
         if (range->kind == Range::Kind::kPool) {
-          range->pool->BeginFree(
-              range->base, range->bytes,
-              {range->block, range->block_bytes, range->offset}, stream->queue.get());
+          range->pool->BeginFree(range->base, range->bytes,
+                                 {range->block, range->block_bytes, range->offset},
+                                 stream->queue.get());
           work.effect = [pool = range->pool, base = range->base] { pool->Freed(base); };
         } else {
           work.effect = [&driver, freed = *range] { driver.FreeRange(freed); };
@@ -235,12 +234,23 @@ CUresult cuMemPoolGetAttribute(CUmemoryPool handle, CUmemPool_attribute attribut
     }
     std::uint64_t number = 0;
     switch (attribute) {
-      case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD: number = pool->release_threshold; break;
-      case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT: number = pool->heap.held(); break;
-      case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH: number = pool->reserved_high; break;
-      case CU_MEMPOOL_ATTR_USED_MEM_CURRENT: number = pool->used; break;
-      case CU_MEMPOOL_ATTR_USED_MEM_HIGH: number = pool->used_high; break;
-      default: return CUDA_ERROR_INVALID_VALUE;
+      case CU_MEMPOOL_ATTR_RELEASE_THRESHOLD:
+        number = pool->release_threshold;
+        break;
+      case CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
+        number = pool->heap.held();
+        break;
+      case CU_MEMPOOL_ATTR_RESERVED_MEM_HIGH:
+        number = pool->reserved_high;
+        break;
+      case CU_MEMPOOL_ATTR_USED_MEM_CURRENT:
+        number = pool->used;
+        break;
+      case CU_MEMPOOL_ATTR_USED_MEM_HIGH:
+        number = pool->used_high;
+        break;
+      default:
+        return CUDA_ERROR_INVALID_VALUE;
     }
     std::memcpy(out, &number, sizeof(number));
     return CUDA_SUCCESS;

@@ -29,10 +29,14 @@ bool Satisfied(CUdeviceptr address, T value, unsigned flags) {
   T now = 0;
   std::memcpy(&now, reinterpret_cast<const void*>(address), sizeof(now));
   switch (flags & 3) {
-    case 0: return static_cast<std::make_signed_t<T>>(now - value) >= 0;
-    case 1: return now == value;
-    case 2: return (now & value) != 0;
-    default: return static_cast<T>(~(now | value)) != 0;
+    case 0:
+      return static_cast<std::make_signed_t<T>>(now - value) >= 0;
+    case 1:
+      return now == value;
+    case 2:
+      return (now & value) != 0;
+    default:
+      return static_cast<T>(~(now | value)) != 0;
   }
 }
 
@@ -60,9 +64,7 @@ CUresult WriteValue(CUstream handle, CUdeviceptr address, T value) {
           return CUDA_ERROR_INVALID_VALUE;
         }
         Work work;
-        work.effect = [=] {
-          std::memcpy(reinterpret_cast<void*>(address), &value, sizeof(value));
-        };
+        work.effect = [=] { std::memcpy(reinterpret_cast<void*>(address), &value, sizeof(value)); };
         return context.Submit(stream, CU_GRAPH_NODE_TYPE_EMPTY, std::move(work));
       });
 }
@@ -139,9 +141,8 @@ CUresult cuStreamQuery(CUstream handle) {
 
 CUresult cuStreamCopyAttributes(CUstream to, CUstream from) {
   return WithStream(from, [&](Driver&, Context&, const std::shared_ptr<Stream>&) {
-    return WithStream(to, [](Driver&, Context&, const std::shared_ptr<Stream>&) {
-      return CUDA_SUCCESS;
-    });
+    return WithStream(
+        to, [](Driver&, Context&, const std::shared_ptr<Stream>&) { return CUDA_SUCCESS; });
   });
 }
 
@@ -155,13 +156,11 @@ CUresult cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t
   return WaitValue(stream, address, value, flags);
 }
 
-CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value,
-                                 unsigned) {
+CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value, unsigned) {
   return WriteValue(stream, address, value);
 }
 
-CUresult cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value,
-                                 unsigned) {
+CUresult cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value, unsigned) {
   return WriteValue(stream, address, value);
 }
 

@@ -49,9 +49,8 @@ bool MakeFile(PhysicalMemory& memory) {
   trailer.bytes = memory.bytes;
   trailer.location_type = memory.properties.location.type;
   trailer.location_id = memory.properties.location.id;
-  return memory.own_file.valid() &&
-         ::pwrite(memory.own_file.get(), &trailer, sizeof(trailer),
-                  static_cast<off_t>(memory.bytes)) == sizeof(trailer);
+  return memory.own_file.valid() && ::pwrite(memory.own_file.get(), &trailer, sizeof(trailer),
+                                             static_cast<off_t>(memory.bytes)) == sizeof(trailer);
 }
 
 }  // namespace

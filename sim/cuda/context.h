@@ -51,13 +51,13 @@ struct Context {
   std::atomic<unsigned> flags;
   const std::uint64_t id;
   bool primary = false;
-  bool entered = false;         // counts among the process's contexts of the device
-  std::uint64_t overhead = 0;   // bytes charged for the context itself
+  bool entered = false;        // counts among the process's contexts of the device
+  std::uint64_t overhead = 0;  // bytes charged for the context itself
   std::unique_ptr<Executor> executor;
   std::mutex heap_mutex;
-  DeviceHeap small;             // guarded by heap_mutex
+  DeviceHeap small;  // guarded by heap_mutex
   std::atomic<std::uint64_t> limits[10] = {};
-  std::shared_ptr<Stream> legacy;                               // work mutex, as the rest
+  std::shared_ptr<Stream> legacy;  // work mutex, as the rest
   std::map<std::thread::id, std::shared_ptr<Stream>> per_thread;
   std::map<const void*, std::shared_ptr<Stream>> streams;
   std::set<int> peers;

@@ -68,25 +68,26 @@ bool FindSide(Driver& driver, const SideRequest& want, const CUDA_MEMCPY3D& copy
 CUresult SubmitWork(CUstream handle, CUgraphNodeType type, bool synchronous,
                     const std::function<CUresult(Driver&, Work*)>& make,
                     const std::function<void(GraphNode&)>& describe) {
-  return WithStream(handle, [&](Driver& driver, Context& context,
-                                const std::shared_ptr<Stream>& stream) -> CUresult {
-    if (synchronous) {
-      const CUresult safe = CheckUnsafeCall(driver);
-      if (safe != CUDA_SUCCESS) return safe;
-    }
-    Work work;
-    const CUresult made = make(driver, &work);
-    if (made != CUDA_SUCCESS) return made;
-    const CUresult result = context.Submit(stream, type, std::move(work));
-    if (result != CUDA_SUCCESS) return result;
-    if (synchronous) {
-      context.Wait(context.Pending(*stream));
-      return CUDA_SUCCESS;
-    }
-    const std::lock_guard<std::mutex> lock(driver.work.mutex);
-    if (stream->capture && !stream->tail.empty()) describe(*stream->tail.back());
-    return CUDA_SUCCESS;
-  });
+  return WithStream(
+      handle,
+      [&](Driver& driver, Context& context, const std::shared_ptr<Stream>& stream) -> CUresult {
+        if (synchronous) {
+          const CUresult safe = CheckUnsafeCall(driver);
+          if (safe != CUDA_SUCCESS) return safe;
+        }
+        Work work;
+        const CUresult made = make(driver, &work);
+        if (made != CUDA_SUCCESS) return made;
+        const CUresult result = context.Submit(stream, type, std::move(work));
+        if (result != CUDA_SUCCESS) return result;
+        if (synchronous) {
+          context.Wait(context.Pending(*stream));
+          return CUDA_SUCCESS;
+        }
+        const std::lock_guard<std::mutex> lock(driver.work.mutex);
+        if (stream->capture && !stream->tail.empty()) describe(*stream->tail.back());
+        return CUDA_SUCCESS;
+      });
 }
 
 }  // namespace
@@ -98,16 +99,16 @@ CUresult MakeCopyWork(Driver& driver, const CUDA_MEMCPY3D& copy, Work* work) {
   }
   Side from;
   Side to;
-  if (!FindSide(driver,
-                {copy.srcMemoryType, reinterpret_cast<std::uintptr_t>(copy.srcHost),
-                 copy.srcDevice, copy.srcArray, copy.srcXInBytes, copy.srcY, copy.srcZ,
-                 copy.srcPitch, copy.srcHeight},
-                copy, &from) ||
-      !FindSide(driver,
-                {copy.dstMemoryType, reinterpret_cast<std::uintptr_t>(copy.dstHost),
-                 copy.dstDevice, copy.dstArray, copy.dstXInBytes, copy.dstY, copy.dstZ,
-                 copy.dstPitch, copy.dstHeight},
-                copy, &to)) {
+  if (!FindSide(
+          driver,
+          {copy.srcMemoryType, reinterpret_cast<std::uintptr_t>(copy.srcHost), copy.srcDevice,
+           copy.srcArray, copy.srcXInBytes, copy.srcY, copy.srcZ, copy.srcPitch, copy.srcHeight},
+          copy, &from) ||
+      !FindSide(
+          driver,
+          {copy.dstMemoryType, reinterpret_cast<std::uintptr_t>(copy.dstHost), copy.dstDevice,
+           copy.dstArray, copy.dstXInBytes, copy.dstY, copy.dstZ, copy.dstPitch, copy.dstHeight},
+          copy, &to)) {
     return CUDA_ERROR_INVALID_VALUE;
   }
   const std::uint64_t bytes = copy.WidthInBytes * copy.Height * copy.Depth;

@@ -9,29 +9,28 @@ namespace aliquot::sim::cuda::testing {
 namespace {
 
 // A tenth of the real time: most scenarios only need things to happen in order.
-Variables OneH200() {
-  return {{"ALIQUOT_SIM_NODE", "h200-x1"}, {"ALIQUOT_SIM_TIME_SCALE", "0.1"}};
-}
+Variables OneH200() { return {{"ALIQUOT_SIM_NODE", "h200-x1"}, {"ALIQUOT_SIM_TIME_SCALE", "0.1"}}; }
 
 // Scenarios that one process plays alone; each is a function of that name in testing/scenarios_*.
 class Alone : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Alone, IsAsOnARealDriver) { EXPECT_EQ(Play({GetParam()}, OneH200()), 0); }
 
-INSTANTIATE_TEST_SUITE_P(
-    Scenarios, Alone,
-    ::testing::Values("enumeration", "proc-address", "per-thread-streams", "contexts", "fork",
-                      "fork-before-init", "reload", "linear", "pointer-attributes", "copies",
-                      "virtual", "pools", "launch-errors", "legacy-order", "host-functions",
-                      "threads", "libraries", "graph-nodes", "graph-allocations", "capture",
-                      "capture-errors", "virtual-export"),
-    [](const auto& scenario) {
-      std::string name = scenario.param;
-      for (char& c : name) {
-        if (c == '-') c = '_';
-      }
-      return name;
-    });
+INSTANTIATE_TEST_SUITE_P(Scenarios, Alone,
+                         ::testing::Values("enumeration", "proc-address", "per-thread-streams",
+                                           "contexts", "fork", "fork-before-init", "reload",
+                                           "linear", "pointer-attributes", "copies", "virtual",
+                                           "pools", "launch-errors", "legacy-order",
+                                           "host-functions", "threads", "libraries", "graph-nodes",
+                                           "graph-allocations", "capture", "capture-errors",
+                                           "virtual-export"),
+                         [](const auto& scenario) {
+                           std::string name = scenario.param;
+                           for (char& c : name) {
+                             if (c == '-') c = '_';
+                           }
+                           return name;
+                         });
 
 // Figures in simulated time, so at the speed of the real GPU, where a late thread would show.
 TEST(CudaTime, EventsMeasureSimulatedTimeExactly) {

@@ -18,8 +18,7 @@ std::optional<DeviceBlock> AllocateBlock(Node& node, Arena& arena, const DeviceI
   block.bytes = RoundUp(bytes, kBlock);
   if (!node.Charge(device, block.bytes)) return std::nullopt;
   block.offset = arena.Reserve(block.bytes);
-  void* memory =
-      Arena::Map(arena.fd(), block.offset, block.bytes, nullptr, PROT_READ | PROT_WRITE);
+  void* memory = Arena::Map(arena.fd(), block.offset, block.bytes, nullptr, PROT_READ | PROT_WRITE);
   if (memory == nullptr) {
     node.Uncharge(device, block.bytes);
     return std::nullopt;

@@ -25,10 +25,10 @@ namespace aliquot::sim::cuda {
 struct PhysicalMemory {
   Driver* driver = nullptr;
   CUmemAllocationProp properties{};
-  int device = -1;          // -1: host memory, not charged
+  int device = -1;  // -1: host memory, not charged
   std::uint64_t bytes = 0;
   std::uint64_t offset = 0;
-  UniqueFd own_file;        // shareable memory has a file of its own
+  UniqueFd own_file;  // shareable memory has a file of its own
   bool charged = false;
   std::atomic<unsigned> handles{1};
   ~PhysicalMemory();
@@ -38,10 +38,10 @@ struct Array {
   Context* context = nullptr;
   CUDA_ARRAY3D_DESCRIPTOR descriptor{};
   std::uint64_t pitch = 0;
-  std::uint64_t rows = 1;    // per slice
+  std::uint64_t rows = 1;  // per slice
   std::uint64_t slices = 1;
   DeviceBlock block;
-  bool owns = true;          // false: a level of a mipmapped array
+  bool owns = true;  // false: a level of a mipmapped array
   std::uintptr_t base() const { return block.base; }
   std::uint64_t bytes() const { return pitch * rows * slices; }
 };
@@ -113,9 +113,9 @@ class Driver {
   HandleTable<MipmappedArray> mipmaps;
   HandleTable<PhysicalMemory> physical;
   std::vector<std::unique_ptr<PrimaryContext>> primaries;
-  std::mutex module_mutex;                          // guards functions of modules and libraries
-  std::mutex library_mutex;                         // guards modules of libraries
-  std::mutex pool_mutex;                            // guards the next three
+  std::mutex module_mutex;   // guards functions of modules and libraries
+  std::mutex library_mutex;  // guards modules of libraries
+  std::mutex pool_mutex;     // guards the next three
   std::vector<std::shared_ptr<Pool>> default_pools;
   std::vector<std::shared_ptr<Pool>> current_pools;
   std::vector<std::shared_ptr<Pool>> all_pools;

@@ -63,18 +63,17 @@ std::string Generate(std::vector<Line> lines) {
   out += "}  // namespace aliquot::sim::cuda::api\n\n";
   for (const Line& line : lines) {
     if (line.target.empty()) {
-      out += fmt::format(
-          "ALIQUOT_CUDA_EXPORT CUresult {}() {{ return CUDA_ERROR_NOT_SUPPORTED; }}\n",
-          line.symbol);
+      out +=
+          fmt::format("ALIQUOT_CUDA_EXPORT CUresult {}() {{ return CUDA_ERROR_NOT_SUPPORTED; }}\n",
+                      line.symbol);
       continue;
     }
     out += fmt::format(
         "ALIQUOT_CUDA_EXPORT CUresult {}({}) {{\n"
         "  using namespace aliquot::sim::cuda;\n"
         "  return Enter(DefaultStream::{}, [&] {{ return api::{}({}); }});\n}}\n",
-        line.symbol, Parameters(line, true),
-        line.callers == "thread" ? "kPerThread" : "kLegacy", line.target,
-        Parameters(line, false));
+        line.symbol, Parameters(line, true), line.callers == "thread" ? "kPerThread" : "kLegacy",
+        line.target, Parameters(line, false));
   }
   std::erase_if(lines, [](const Line& line) { return line.base == "-"; });
   std::sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) {
@@ -82,9 +81,9 @@ std::string Generate(std::vector<Line> lines) {
   });
   out += "\nnamespace aliquot::sim::cuda {\nnamespace {\n\nconst EntryPoint kEntryPoints[] = {\n";
   for (const Line& line : lines) {
-    out += fmt::format("    {{\"{}\", {}, {}, {}, reinterpret_cast<void (*)()>(&::{})}},\n",
-                       line.base, line.version, line.callers != "thread",
-                       line.callers != "legacy", line.symbol);
+    out +=
+        fmt::format("    {{\"{}\", {}, {}, {}, reinterpret_cast<void (*)()>(&::{})}},\n", line.base,
+                    line.version, line.callers != "thread", line.callers != "legacy", line.symbol);
   }
   out +=
       "};\n\n}  // namespace\n\n"
@@ -117,8 +116,7 @@ int main(int argc, char** argv) {
     }
     lines.push_back(std::move(line));
   }
-  const aliquot::Status written =
-      aliquot::WriteFileAtomically(argv[2], Generate(std::move(lines)));
+  const aliquot::Status written = aliquot::WriteFileAtomically(argv[2], Generate(std::move(lines)));
   if (!written.ok()) {
     fmt::print(stderr, "{}\n", written.error().message);
     return 1;

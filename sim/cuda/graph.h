@@ -46,7 +46,7 @@ struct GraphNode {
   CUgraphNodeType type = CU_GRAPH_NODE_TYPE_EMPTY;
   Work work;
   std::vector<GraphNode*> dependencies;
-  CUDA_KERNEL_NODE_PARAMS kernel{};              // as given, for the get calls
+  CUDA_KERNEL_NODE_PARAMS kernel{};  // as given, for the get calls
   std::vector<std::vector<char>> parameter_copies;
   std::vector<void*> parameter_pointers;
   CUDA_MEMCPY3D copy{};

@@ -18,9 +18,9 @@ bool Invalidate(Driver& driver, const Stream& stream) {
 
 void DescribeKernel(GraphNode& node, const Function& function, CUfunction handle,
                     const Launch& launch) {
-  node.kernel = {handle,          launch.grid[0],  launch.grid[1],      launch.grid[2],
-                 launch.block[0], launch.block[1], launch.block[2],     launch.shared_bytes,
-                 nullptr,         nullptr,         nullptr,             nullptr};
+  node.kernel = {handle,          launch.grid[0],  launch.grid[1],  launch.grid[2],
+                 launch.block[0], launch.block[1], launch.block[2], launch.shared_bytes,
+                 nullptr,         nullptr,         nullptr,         nullptr};
   node.parameter_copies.clear();
   node.parameter_pointers.clear();
   if (!function.spec.parameters_known || launch.parameters == nullptr) return;

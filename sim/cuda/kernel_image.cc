@@ -110,7 +110,8 @@ std::optional<KernelImage> ParseKernelText(std::string_view text) {
   KernelImage image;
   bool first = true;
   for (const std::string& line : Split(text, '\n')) {
-    const std::vector<std::string_view> words = Words(std::string_view(line).substr(0, line.find('#')));
+    const std::vector<std::string_view> words =
+        Words(std::string_view(line).substr(0, line.find('#')));
     if (first) {
       if (Trim(line) != kHeader) return std::nullopt;
       first = false;
@@ -185,8 +186,7 @@ std::optional<KernelImage> ReadKernelImage(const void* image) {
   }
   std::uint32_t magic = 0;
   std::memcpy(&magic, bytes, sizeof(magic));
-  if (magic == kFatBinary || magic == kFatBinaryWrapper ||
-      std::memcmp(bytes, "\177ELF", 4) == 0) {
+  if (magic == kFatBinary || magic == kFatBinaryWrapper || std::memcmp(bytes, "\177ELF", 4) == 0) {
     KernelImage opaque;
     opaque.opaque = true;
     return opaque;

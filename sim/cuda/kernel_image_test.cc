@@ -28,10 +28,10 @@ TEST(KernelText, AllThatALineCanSay) {
 }
 
 TEST(KernelText, RefusesWhatItDoesNotUnderstand) {
-  for (const char* line : {"kernel", "kernel a time=5", "kernel a time=5h", "kernel a speed=9",
-                           "kernel a time=param:0", "kernel a time=param:0 params=2",
-                           "kernel a effect=add params=4,4", "kernel a params=0", "global g",
-                           "global g 0", "what is this"}) {
+  for (const char* line :
+       {"kernel", "kernel a time=5", "kernel a time=5h", "kernel a speed=9",
+        "kernel a time=param:0", "kernel a time=param:0 params=2", "kernel a effect=add params=4,4",
+        "kernel a params=0", "global g", "global g 0", "what is this"}) {
     EXPECT_FALSE(ParseKernelText(std::string("aliquot-kernels 1\n") + line)) << line;
   }
   EXPECT_FALSE(ParseKernelText("aliquot-kernels 2\n"));

@@ -14,8 +14,12 @@ extern "C" unsigned aliquotSimulatedSeats(AliquotSimulatedSeat* seats, unsigned 
   unsigned count = 0;
   for (const aliquot::sim::cuda::SeatUse& use : driver->node->seats().Uses()) {
     if (count < room && seats != nullptr) {
-      seats[count] = {use.owner.pid,  use.engine.gpu, use.engine.gi, use.engine.ci,
-                      static_cast<unsigned long long>(use.busy), use.turns};
+      seats[count] = {use.owner.pid,
+                      use.engine.gpu,
+                      use.engine.gi,
+                      use.engine.ci,
+                      static_cast<unsigned long long>(use.busy),
+                      use.turns};
     }
     ++count;
   }

@@ -28,12 +28,12 @@ struct DeviceInfo {
 
 // What of the environment the driver looks at, read once in cuInit.
 struct Environment {
-  std::string node;                            // ALIQUOT_SIM_NODE
-  std::string state_directory;                 // ALIQUOT_SIM_STATE; empty: private
-  std::optional<std::string> cuda_visible;     // CUDA_VISIBLE_DEVICES
-  std::optional<std::string> nvidia_visible;   // NVIDIA_VISIBLE_DEVICES
-  std::uint64_t time_scale_ppm = 1'000'000;    // ALIQUOT_SIM_TIME_SCALE
-  DeviceTime kernel_time = 10'000;             // ALIQUOT_SIM_KERNEL_TIME_US
+  std::string node;                           // ALIQUOT_SIM_NODE
+  std::string state_directory;                // ALIQUOT_SIM_STATE; empty: private
+  std::optional<std::string> cuda_visible;    // CUDA_VISIBLE_DEVICES
+  std::optional<std::string> nvidia_visible;  // NVIDIA_VISIBLE_DEVICES
+  std::uint64_t time_scale_ppm = 1'000'000;   // ALIQUOT_SIM_TIME_SCALE
+  DeviceTime kernel_time = 10'000;            // ALIQUOT_SIM_KERNEL_TIME_US
 
   static Result<Environment> Read();
 };

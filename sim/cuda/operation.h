@@ -27,8 +27,8 @@ struct Operation {
 
   Kind kind = Kind::kInstant;
   State state = State::kQueued;
-  DeviceTime duration = 0;   // alone on the GPU
-  double demand = 1.0;       // kernels: part of the SMs it fills
+  DeviceTime duration = 0;  // alone on the GPU
+  double demand = 1.0;      // kernels: part of the SMs it fills
   DeviceTime enqueued = 0;
   DeviceTime ready_at = 0;   // all before it was done
   DeviceTime remaining = 0;  // kernels, once resident

@@ -96,8 +96,8 @@ Result<std::unique_ptr<SeatTable>> SeatTable::Open(const std::string& directory,
     std::memcpy(region->magic, kMagic, sizeof(kMagic));
   };
   if (directory.empty()) {
-    void* memory = ::mmap(nullptr, sizeof(Region), PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* memory =
+        ::mmap(nullptr, sizeof(Region), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return ErrnoError("simulated GPU seats", errno);
     initialise(static_cast<Region*>(memory));
     return std::unique_ptr<SeatTable>(

@@ -47,8 +47,8 @@ struct SeatOwner {
 struct SeatUse {
   SeatOwner owner;
   EngineKey engine;
-  DeviceTime busy = 0;       // GPU time its kernels were resident
-  std::uint64_t turns = 0;   // how often it got the GPU
+  DeviceTime busy = 0;      // GPU time its kernels were resident
+  std::uint64_t turns = 0;  // how often it got the GPU
   bool wanting = false;
 };
 

@@ -16,9 +16,8 @@ constexpr EngineKey kGpu{0, 0xFFFFFFFF, 0xFFFFFFFF};
 class SeatsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto table = SeatTable::Open("", 1'000'000, [this](const SeatOwner& owner) {
-      return !dead_.contains(owner.pid);
-    });
+    auto table = SeatTable::Open(
+        "", 1'000'000, [this](const SeatOwner& owner) { return !dead_.contains(owner.pid); });
     ASSERT_TRUE(table.ok());
     table_ = *std::move(table);
   }

@@ -19,6 +19,10 @@
 namespace aliquot::sim::cuda::testing {
 namespace {
 
+// A context on an H200, and what one that loaded the test's kernels takes: a block for the global.
+constexpr std::uint64_t kContextMiB = 528;
+constexpr std::uint64_t kWorkerMiB = kContextMiB + 2;
+
 class Sharing : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -96,13 +100,13 @@ TEST_F(Sharing, MemoryIsOnePoolForAllProcesses) {
   EXPECT_EQ(first->Hear(), "0");
   Child second({"hold", "60000"}, Env());
   EXPECT_EQ(second.Hear(), "0");
-  EXPECT_EQ(UsedMiB(*node), 2 * (60000 + 528));
+  EXPECT_EQ(UsedMiB(*node), 2 * (60000 + kContextMiB));
   Child third({"hold", "60000"}, Env());
   EXPECT_EQ(third.Hear(), "2");
   third.Say("end");
   EXPECT_EQ(third.Wait(), 0);
   first->Kill();
-  EXPECT_EQ(UsedMiB(*node), 60000 + 528);
+  EXPECT_EQ(UsedMiB(*node), 60000 + kContextMiB);
   Child fourth({"hold", "60000"}, Env());
   EXPECT_EQ(fourth.Hear(), "0");
   fourth.Say("end");
@@ -122,7 +126,7 @@ TEST_F(Sharing, NvmlSeesWhoUsesWhat) {
       if (process.used == 0) continue;
       ++seen;
       EXPECT_EQ(process.pid, static_cast<std::uint32_t>(child.pid()));
-      EXPECT_EQ(process.memory_bytes >> 20, 1000 + 528);
+      EXPECT_EQ(process.memory_bytes >> 20, 1000 + kContextMiB);
       EXPECT_NE(std::string(process.name).find("sim_cuda_program"), std::string::npos);
     }
   });
@@ -134,7 +138,7 @@ TEST_F(Sharing, AForkedChildDoesNotKeepMemory) {
   const auto node = Look();
   Child child({"hold-with-child", "5000"}, Env());
   EXPECT_NE(child.Hear(), "");
-  EXPECT_EQ(UsedMiB(*node), 5000 + 528);
+  EXPECT_EQ(UsedMiB(*node), 5000 + kContextMiB);
   child.Kill();
   EXPECT_EQ(UsedMiB(*node), 0);
 }
@@ -189,7 +193,7 @@ TEST_F(Sharing, AloneAgainWhenTheOtherIsKilled) {
   Shares(*node, children, 50);
   children[0].Kill();
   children[2].Kill();
-  EXPECT_EQ(UsedMiB(*node), 528);
+  EXPECT_EQ(UsedMiB(*node), kWorkerMiB);
   const double before = Busy(*node).at(survivor);
   EXPECT_TRUE(Eventually([&] { return Busy(*node).at(survivor) > before + 100; }));
 }
@@ -230,11 +234,11 @@ TEST_F(Sharing, KilledAnywhereNothingIsLost) {
       child.Signal(SIGKILL);
       EXPECT_EQ(child.Wait(), -SIGKILL);
     }
-    EXPECT_EQ(UsedMiB(*node), 528) << "round " << round;
+    EXPECT_EQ(UsedMiB(*node), kWorkerMiB) << "round " << round;
     const double before = Busy(*node).at(neighbour[0].pid());
     EXPECT_TRUE(Eventually([&] { return Busy(*node).at(neighbour[0].pid()) > before; }));
   }
-  }
+}
 
 TEST_F(Sharing, MigDevicesHaveTheirOwnMemoryAndTime) {
   const auto spec = LoadNode("a30-x2-mig");

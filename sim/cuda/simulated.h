@@ -12,11 +12,11 @@ extern "C" {
 // One context's use of one GPU (or MIG device) since the context was made.
 typedef struct {
   unsigned pid;
-  unsigned gpu;                     // index in the node
-  unsigned gpu_instance;            // 0xFFFFFFFF without MIG
-  unsigned compute_instance;        // 0xFFFFFFFF without MIG
-  unsigned long long busy_ns;       // simulated time its kernels had the GPU
-  unsigned long long turns;         // how often it was given the GPU
+  unsigned gpu;                // index in the node
+  unsigned gpu_instance;       // 0xFFFFFFFF without MIG
+  unsigned compute_instance;   // 0xFFFFFFFF without MIG
+  unsigned long long busy_ns;  // simulated time its kernels had the GPU
+  unsigned long long turns;    // how often it was given the GPU
 } AliquotSimulatedSeat;
 
 // The name of the simulated node; empty before cuInit.

@@ -41,9 +41,9 @@ struct Capture {
 // Guarded by the work mutex of the process.
 struct Stream {
   Context* context = nullptr;
-  unsigned flags = 0;    // CU_STREAM_NON_BLOCKING is 1
+  unsigned flags = 0;  // CU_STREAM_NON_BLOCKING is 1
   int priority = 0;
-  bool legacy = false;   // the default stream that others wait for
+  bool legacy = false;  // the default stream that others wait for
   std::uint64_t id = 0;
   std::shared_ptr<WorkQueue> queue;
   std::shared_ptr<Capture> capture;

@@ -38,8 +38,8 @@ std::optional<std::uint64_t> ParseMillionths(std::string_view text) {
 }
 
 DeviceInfo WholeGpu(const GpuSpec& gpu, unsigned index) {
-  return {&gpu, {index, kNobody, kNobody}, gpu.uuid, gpu.uuid_bytes, gpu.product->name,
-          gpu.product->multiprocessors};
+  return {&gpu,           {index, kNobody, kNobody}, gpu.uuid,
+          gpu.uuid_bytes, gpu.product->name,         gpu.product->multiprocessors};
 }
 
 DeviceInfo MigDevice(const GpuSpec& gpu, unsigned index, const GpuState& state, MigDeviceId id) {

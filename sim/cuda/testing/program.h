@@ -28,8 +28,8 @@ template <typename A, typename B>
 void Expect(const char* file, int line, const char* text, A actual, B expected) {
   if (actual == static_cast<A>(expected)) return;
   Fail(file, line,
-       std::string(text) + " is " + std::to_string(static_cast<long long>(actual)) +
-           ", expected " + std::to_string(static_cast<long long>(expected)));
+       std::string(text) + " is " + std::to_string(static_cast<long long>(actual)) + ", expected " +
+           std::to_string(static_cast<long long>(expected)));
 }
 #define EXPECT_IS(actual, expected) \
   ::aliquot::sim::cuda::testing::Expect(__FILE__, __LINE__, #actual, actual, expected)
