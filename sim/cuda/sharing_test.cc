@@ -140,7 +140,8 @@ TEST_F(Sharing, AForkedChildDoesNotKeepMemory) {
   EXPECT_NE(child.Hear(), "");
   EXPECT_EQ(UsedMiB(*node), 5000 + kContextMiB);
   child.Kill();
-  EXPECT_EQ(UsedMiB(*node), 0);
+  // It lets go of the lock as soon as it runs for the first time, which may be after the kill.
+  EXPECT_TRUE(Eventually([&] { return UsedMiB(*node) == 0; }));
 }
 
 TEST_F(Sharing, IpcMemory) {
