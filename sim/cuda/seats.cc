@@ -69,12 +69,18 @@ class SeatTable::Lock {
       ::pthread_mutex_consistent(&region_->mutex);
     }
   }
-  ~Lock() { ::pthread_mutex_unlock(&region_->mutex); }
+  ~Lock() {
+    ::pthread_mutex_unlock(&region_->mutex);
+    // Only now: whom it wakes may run at once, and would find the mutex taken.
+    if (wake_ != nullptr) Wake(*wake_);
+  }
+  void WakeAfter(SeatState* seat) { wake_ = seat; }
   Lock(const Lock&) = delete;
   Lock& operator=(const Lock&) = delete;
 
  private:
   Region* region_;
+  SeatState* wake_ = nullptr;
 };
 
 SeatTable::SeatTable(Region* region, IsAlive is_alive)
@@ -128,7 +134,6 @@ Result<std::unique_ptr<SeatTable>> SeatTable::Open(const std::string& directory,
 
 std::vector<SeatUse> SeatTable::Uses() {
   std::vector<SeatUse> uses;
-  const Lock lock(region_);
   for (SeatState& seat : region_->seats) {
     if (seat.used.load() == 0) continue;
     uses.push_back({seat.owner, region_->engines[seat.engine].key, seat.busy.load(),
@@ -192,7 +197,7 @@ void SeatTable::Give(EngineState& engine, unsigned index, DeviceTime start) {
   region_->seats[index].turns.fetch_add(1);
 }
 
-void SeatTable::PassOn(EngineState& engine, unsigned engine_index, DeviceTime at) {
+void SeatTable::PassOn(Lock& lock, EngineState& engine, unsigned engine_index, DeviceTime at) {
   const unsigned after = engine.holder == kNobody ? 0 : engine.holder + 1;
   engine.holder = kNobody;
   engine.free_at = at;
@@ -216,7 +221,7 @@ void SeatTable::PassOn(EngineState& engine, unsigned engine_index, DeviceTime at
   if (!next) return;
   SeatState& seat = region_->seats[*next];
   Give(engine, *next, std::max(at, seat.since));
-  Wake(seat);
+  lock.WakeAfter(&seat);
 }
 
 Result<std::unique_ptr<Seat>> Seat::Take(SeatTable& table, const EngineKey& engine,
@@ -227,16 +232,16 @@ Result<std::unique_ptr<Seat>> Seat::Take(SeatTable& table, const EngineKey& engi
 }
 
 Seat::~Seat() {
-  const SeatTable::Lock lock(table_.region_);
+  SeatTable::Lock lock(table_.region_);
   SeatTable::SeatState& seat = table_.region_->seats[index_];
   SeatTable::EngineState& engine = table_.region_->engines[seat.engine];
   seat.wanting = 0;
-  if (engine.holder == index_) table_.PassOn(engine, seat.engine, table_.clock_.Now());
+  if (engine.holder == index_) table_.PassOn(lock, engine, seat.engine, table_.clock_.Now());
   seat.used.store(0);
 }
 
 std::optional<Seat::Turn> Seat::Acquire(DeviceTime since) {
-  const SeatTable::Lock lock(table_.region_);
+  SeatTable::Lock lock(table_.region_);
   SeatTable::SeatState& seat = table_.region_->seats[index_];
   SeatTable::EngineState& engine = table_.region_->engines[seat.engine];
   if (seat.wanting == 0) {
@@ -254,7 +259,7 @@ std::optional<Seat::Turn> Seat::Acquire(DeviceTime since) {
       SeatTable::SeatState& holder = table_.region_->seats[engine.holder];
       holder.wanting = 0;
       if (gone) holder.used.store(0);
-      table_.PassOn(engine, seat.engine, engine.turn_end);
+      table_.PassOn(lock, engine, seat.engine, engine.turn_end);
     }
   }
   if (engine.holder == index_) {
@@ -267,24 +272,24 @@ std::optional<Seat::Turn> Seat::Acquire(DeviceTime since) {
 }
 
 std::optional<Seat::Turn> Seat::Continue(DeviceTime at) {
-  const SeatTable::Lock lock(table_.region_);
+  SeatTable::Lock lock(table_.region_);
   SeatTable::SeatState& seat = table_.region_->seats[index_];
   SeatTable::EngineState& engine = table_.region_->engines[seat.engine];
   seat.since = at;
   seat.wanting = 1;
-  if (engine.holder == index_) table_.PassOn(engine, seat.engine, at);
+  if (engine.holder == index_) table_.PassOn(lock, engine, seat.engine, at);
   if (engine.holder == index_) return Turn{engine.free_at, engine.turn_end};
   patience_wall_ = table_.clock_.ToWall(engine.turn_end) + kGraceWall;
   return std::nullopt;
 }
 
 void Seat::Release(DeviceTime at) {
-  const SeatTable::Lock lock(table_.region_);
+  SeatTable::Lock lock(table_.region_);
   SeatTable::SeatState& seat = table_.region_->seats[index_];
   SeatTable::EngineState& engine = table_.region_->engines[seat.engine];
   seat.wanting = 0;
   patience_wall_ = kNever;
-  if (engine.holder == index_) table_.PassOn(engine, seat.engine, at);
+  if (engine.holder == index_) table_.PassOn(lock, engine, seat.engine, at);
 }
 
 void Seat::AddBusy(DeviceTime amount) {

@@ -69,6 +69,8 @@ class SeatTable {
   SeatTable& operator=(const SeatTable&) = delete;
 
   const DeviceClock& clock() const { return clock_; }
+  // Takes no lock, so it answers even while a stopped process holds it; a seat that changes hands
+  // at this moment may look half one, half the other.
   std::vector<SeatUse> Uses();
 
  private:
@@ -81,7 +83,7 @@ class SeatTable {
   Result<unsigned> Take(const EngineKey& engine, const SeatOwner& owner);
   void Give(EngineState& engine, unsigned index, DeviceTime start);
   // Ends the running turn at `at` and gives the next; nobody wants it: the engine is free.
-  void PassOn(EngineState& engine, unsigned engine_index, DeviceTime at);
+  void PassOn(Lock& lock, EngineState& engine, unsigned engine_index, DeviceTime at);
   bool Alive(SeatState& seat);
   static void Wake(SeatState& seat);
 
