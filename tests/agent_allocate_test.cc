@@ -37,7 +37,8 @@ class AgentAllocateTest : public AgentTest {
     std::set<std::string> names;
     const auto text = ReadFile(Path(kGpuSpec));
     if (!text.ok()) return names;
-    for (const json::value& device : json::parse(*text).at("devices").as_array()) {
+    const json::value spec = json::parse(*text);
+    for (const json::value& device : spec.at("devices").as_array()) {
       names.insert(json::value_to<std::string>(device.at("name")));
     }
     return names;
