@@ -340,12 +340,13 @@ bool Agent::Impl::Stop() {
   executor_.Post([&] {
     stuck_ = !abandoned_.empty();
     if (monitor_) stuck_ = !monitor_->Stop() || stuck_;
-    reconciler_.reset();
-    plugins_.reset();
     done.set_value();
   });
   done.get_future().wait();
+  // Drops what is still queued, which counts on everything below being there.
   executor_.Stop();
+  reconciler_.reset();
+  plugins_.reset();
   registrar_.reset();
   transport_.reset();
   directory_.reset();

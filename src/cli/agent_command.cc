@@ -57,8 +57,8 @@ Status ParseListen(const std::string& text, agent::AgentOptions& options) {
   const auto port =
       colon == std::string::npos ? std::nullopt : ParseUnsigned(text.substr(colon + 1));
   if (!port || *port > 65535) {
-    return Error{Code::kInvalidArgument,
-                 "--listen \"" + text + "\" is not ADDRESS:PORT, such as 127.0.0.1:9410"};
+    return Error{Code::kInvalidArgument, "--listen (ALIQUOT_LISTEN): \"" + text +
+                                             "\" is not ADDRESS:PORT, such as 127.0.0.1:9410"};
   }
   std::string address = text.substr(0, colon);
   if (address.size() > 1 && address.front() == '[' && address.back() == ']') {
@@ -104,12 +104,14 @@ void Run(Options& options, Console& console) {
     if (const auto checked = OpenNode(options.node); !checked.ok()) {
       return console.Fail(checked.error());
     }
+    options.agent.open_driver = [library = *FindSimulatedNvml()](const std::string&) {
+      return std::make_unique<gpu::FileDriverSource>(library);
+    };
+  } else {
+    options.agent.open_driver = [](const std::string& root) {
+      return std::make_unique<gpu::NvmlDriverSource>(root);
+    };
   }
-  options.agent.open_driver = [node = options.node](const std::string& root) {
-    NodeChoice choice = node;
-    choice.driver_root = root;
-    return std::move(OpenNode(choice)).value();
-  };
   options.agent.monitor.observer.poll_interval =
       std::chrono::milliseconds(static_cast<long long>(options.poll_seconds * 1000));
   options.agent.monitor.observer.health.settle =
