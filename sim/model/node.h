@@ -79,6 +79,8 @@ struct NodeSpec {
   // Absent: what the products' usual boards have.
   std::optional<std::vector<NvLinkSpec>> nvlinks;
   std::vector<FaultSpec> faults;
+  // Whether the driver can reset GPUs; it cannot in a virtual machine with passed-through GPUs.
+  bool gpu_reset = true;
   std::string file;  // for messages
   std::string text;  // the YAML it was read from
 };
