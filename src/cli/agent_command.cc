@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <memory>
 #include <ostream>
 
@@ -16,7 +17,9 @@
 #include "base/text.h"
 #include "cli/config_options.h"
 #include "cli/console.h"
+#include "cli/mig_options.h"
 #include "cli/node.h"
+#include "mig/recovery.h"
 
 namespace aliquot::cli {
 namespace {
@@ -68,6 +71,17 @@ Status ParseListen(const std::string& text, agent::AgentOptions& options) {
   return {};
 }
 
+// Where `aliquot mig` leaves a change that was interrupted.
+std::string MigState(const Options& options) {
+  MigOptions mig;
+  mig.node = options.node;
+  mig.state_dir = options.agent.state_dir;
+  if (const char* state = ::getenv("ALIQUOT_SIM_STATE"); options.node.simulated() && state) {
+    mig.sim_state = state;
+  }
+  return MigStateDir(mig);
+}
+
 sigset_t OurSignals() {
   sigset_t signals;
   ::sigemptyset(&signals);
@@ -104,11 +118,6 @@ void Run(Options& options, Console& console) {
       return console.Fail(checked.error());
     }
   }
-  options.agent.open_driver = [node = options.node](const std::string& root) {
-    NodeChoice choice = node;
-    choice.driver_root = root;
-    return std::move(OpenNode(choice)).value();
-  };
   options.agent.monitor.observer.poll_interval =
       std::chrono::milliseconds(static_cast<long long>(options.poll_seconds * 1000));
   options.agent.monitor.observer.health.settle =
@@ -117,6 +126,16 @@ void Run(Options& options, Console& console) {
 
   auto* surroundings = new Surroundings(options.verbose);
   const Logger& log = surroundings->log;
+  options.agent.open_driver = [node = options.node, state = MigState(options),
+                               &log](const std::string& root) {
+    NodeChoice choice = node;
+    choice.driver_root = root;
+    auto source = std::move(OpenNode(choice)).value();
+    if (!state.empty()) {
+      source = std::make_unique<mig::RecoveringDriverSource>(std::move(source), state, log);
+    }
+    return source;
+  };
   auto agent = agent::Agent::Start(options.agent, surroundings->clock, log, surroundings->recent);
   if (!agent.ok()) return console.Fail(agent.error());
   log.Info("agent started", {{"version", agent::kVersion}});
@@ -153,7 +172,8 @@ void AddAgentCommand(CLI::App& root, Console& console) {
       ->capture_default_str();
   command
       .add_option("--state-dir", options->agent.state_dir,
-                  "where the last good configuration is kept over restarts; empty = not kept")
+                  "where the last good configuration is kept over restarts (empty = not kept), and "
+                  "where an interrupted MIG change is taken up (empty = /var/lib/aliquot)")
       ->type_name("DIR")
       ->envname("ALIQUOT_STATE_DIR");
   command.add_option("--cdi-root", options->agent.cdi_root, "where CDI files are written")

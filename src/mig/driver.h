@@ -21,8 +21,8 @@ enum class ModeResult {
 // GPUs are named by UUID, because indices and handles change with a reset. Not thread-safe: used on
 // the thread that owns the driver. Errors: kNotFound for an unknown GPU or instance,
 // kFailedPrecondition for one in use, kResourceExhausted if there is no room, kInvalidArgument for
-// an illegal placement, kPermissionDenied without privilege, kUnimplemented with MIG off,
-// kUnavailable if the GPU is lost.
+// an illegal placement, kPermissionDenied without privilege, kUnimplemented with MIG off, kDataLoss
+// if the GPU is lost, kUnavailable if the driver is gone.
 class MigDriver {
  public:
   virtual ~MigDriver() = default;
