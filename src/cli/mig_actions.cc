@@ -38,8 +38,7 @@ void FailForUnreadable(const MigNode& node, Console& console) {
 }
 
 void PrintConfig(const mig::ConfigFile& file, const MigOptions& options, Console& console) {
-  const std::string text =
-      options.output == "json" ? mig::WriteJson(file) : mig::WriteYaml(file);
+  const std::string text = options.output == "json" ? mig::WriteJson(file) : mig::WriteYaml(file);
   if (options.output_file.empty() || options.output_file == "-") {
     console.out << text;
   } else if (Status written = WriteFileAtomically(options.output_file, text); !written.ok()) {
@@ -59,8 +58,9 @@ void MigPlanCommand(const MigOptions& options, Console& console) {
     console.out << DescribePlan(*planned->node, plan);
   }
   if (plan.plan.blocked()) {
-    console.Fail({Code::kFailedPrecondition, "the plan cannot be carried out while what is in its "
-                                             "way is in use"});
+    console.Fail({Code::kFailedPrecondition,
+                  "the plan cannot be carried out while what is in its "
+                  "way is in use"});
   }
   if (!plan.left_out.empty()) {
     console.Fail({Code::kDataLoss, "not every GPU that the configuration means can be read"});

@@ -54,12 +54,12 @@ class Change {
     const auto plan = planner(**node);
     if (!plan.ok()) return plan.error();
     for (const mig::GpuPlan& gpu : plan->plan.gpus) {
-      for (const std::string& warning : gpu.warnings) console_.err << "warning: " << warning << '\n';
+      for (const std::string& warning : gpu.warnings)
+        console_.err << "warning: " << warning << '\n';
     }
     if (Status ready = Prepare(plan->plan); !ready.ok()) return ready;
     const mig::ApplyOptions apply{.allow_reset = true, .allow_reboot = options_.allow_reboot};
-    const auto report =
-        mig::Applier((*node)->driver(), journal_, log_, apply).Apply(plan->plan);
+    const auto report = mig::Applier((*node)->driver(), journal_, log_, apply).Apply(plan->plan);
     if (!report.ok()) return report.error();
     if (Status read = (*node)->Refresh(); !read.ok()) return read;
     return Show(**node, *plan, *report);
@@ -71,8 +71,8 @@ class Change {
     if (report->gpus.empty()) return {};
     if (Status read = node.Refresh(); !read.ok()) return read;
     console_.err << "an interrupted change was taken up again:\n" << DescribeReport(node, *report);
-    const bool stuck = std::any_of(
-        report->gpus.begin(), report->gpus.end(), [](const mig::GpuReport& gpu) {
+    const bool stuck =
+        std::any_of(report->gpus.begin(), report->gpus.end(), [](const mig::GpuReport& gpu) {
           return gpu.outcome == mig::GpuOutcome::kStuck || gpu.outcome == mig::GpuOutcome::kUnknown;
         });
     if (!stuck) return {};
@@ -139,8 +139,8 @@ void MigApplyCommand(const MigOptions& options, Console& console) {
   const auto entries = LoadMigConfig(options, console);
   if (!entries.ok()) return console.Fail(entries.error());
   RunChange(
-      options,
-      [&](const MigNode& node) { return PlanConfig(node, *entries, options.mode_only); }, console);
+      options, [&](const MigNode& node) { return PlanConfig(node, *entries, options.mode_only); },
+      console);
 }
 
 void MigRestoreCommand(const MigOptions& options, Console& console) {

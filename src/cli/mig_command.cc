@@ -114,8 +114,8 @@ void AddMigCommand(CLI::App& root, Console& console) {
   AddConfig(apply, options);
   AddChange(apply, options);
 
-  CLI::App* check = add("assert", "fail unless the GPUs have the layouts of a configuration",
-                        MigAssertCommand);
+  CLI::App* check =
+      add("assert", "fail unless the GPUs have the layouts of a configuration", MigAssertCommand);
   AddConfig(check, options);
   AddModeOnly(check, options);
   check->add_flag("-a,--valid-config", options->valid_only, "only check the file")
@@ -137,8 +137,8 @@ void AddMigCommand(CLI::App& root, Console& console) {
       add("checkpoint", "save the exact layouts, places included", MigCheckpointCommand);
   AddCheckpointFile(checkpoint, options);
 
-  CLI::App* restore = add("restore", "give the GPUs the layouts of a checkpoint",
-                          MigRestoreCommand);
+  CLI::App* restore =
+      add("restore", "give the GPUs the layouts of a checkpoint", MigRestoreCommand);
   AddCheckpointFile(restore, options);
   AddChange(restore, options);
 }

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "mig/checkpoint.h"
 #include "mig/hooks.h"
 
 namespace aliquot::cli {
@@ -39,8 +38,7 @@ mig::NvmlMigDriver::ResetGpu ResetOf(const MigOptions& options, bool simulated) 
 // Whether an entry may mean the GPU, of which only the index is known.
 bool MayMean(const std::vector<mig::ConfigEntry>& entries, unsigned index) {
   return std::any_of(entries.begin(), entries.end(), [&](const mig::ConfigEntry& entry) {
-    return entry.all_devices ||
-           std::count(entry.devices.begin(), entry.devices.end(), index) > 0;
+    return entry.all_devices || std::count(entry.devices.begin(), entry.devices.end(), index) > 0;
   });
 }
 
@@ -58,8 +56,8 @@ Result<std::unique_ptr<MigNode>> MigNode::Open(const MigOptions& options) {
   auto library = (*source)->Load();
   if (!library.ok()) return library.error();
   std::unique_ptr<MigNode> node(new MigNode(*std::move(library)));
-  auto driver = mig::NvmlMigDriver::Open(
-      node->library_->api(), ResetOf(options, !node->simulated_node().empty()));
+  auto driver = mig::NvmlMigDriver::Open(node->library_->api(),
+                                         ResetOf(options, !node->simulated_node().empty()));
   if (!driver.ok()) return driver.error().In(node->library_->path());
   node->driver_ = *std::move(driver);
   if (Status read = node->Refresh(); !read.ok()) return read.error();
@@ -109,8 +107,8 @@ Result<NodePlan> PlanCheckpoint(const MigNode& node, const mig::Checkpoint& chec
     const auto is_it = [&](const auto& gpu) { return gpu.uuid == wanted.uuid; };
     const auto gpu = std::find_if(node.gpus().begin(), node.gpus().end(), is_it);
     if (gpu != node.gpus().end()) {
-      auto planned = mode_only ? PlanMode(*gpu, wanted.layout.mode_on)
-                               : mig::PlanLayout(*gpu, wanted.layout);
+      auto planned =
+          mode_only ? PlanMode(*gpu, wanted.layout.mode_on) : mig::PlanLayout(*gpu, wanted.layout);
       if (!planned.ok()) return planned.error();
       plan.plan.gpus.push_back(*std::move(planned));
       continue;

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "cli/mig_options.h"
 #include "gpu/driver_source.h"
+#include "mig/checkpoint.h"
 #include "mig/nvml_driver.h"
 #include "mig/planner.h"
 

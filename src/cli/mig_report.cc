@@ -37,8 +37,7 @@ json::object ToJson(const GpuMigState& gpu, const mig::Layout& layout) {
   for (const mig::InstanceTarget& instance : layout.instances) {
     json::array devices;
     for (const mig::ComputeTarget& compute : instance.compute) {
-      devices.push_back(
-          json::string(mig::DeviceName(gpu, instance.profile, compute.profile)));
+      devices.push_back(json::string(mig::DeviceName(gpu, instance.profile, compute.profile)));
     }
     instances.push_back(json::object{{"profile", mig::InstanceName(gpu, instance.profile)},
                                      {"start", instance.placement.start},
@@ -135,9 +134,8 @@ std::string DescribeReport(const MigNode& node, const mig::ApplyReport& report) 
   for (const GpuReport& gpu : report.gpus) {
     const GpuMigState* state = FindGpu(node, gpu.gpu);
     const std::string title = state == nullptr ? gpu.gpu : fmt::to_string(state->index);
-    const std::string layout = state == nullptr || !gpu.layout
-                                   ? std::string("cannot be read")
-                                   : mig::Describe(*state, *gpu.layout);
+    const std::string layout = state == nullptr || !gpu.layout ? std::string("cannot be read")
+                                                               : mig::Describe(*state, *gpu.layout);
     table.Add({title, std::string(ToString(gpu.outcome)), layout});
     if (!gpu.reason.empty()) reasons += fmt::format("GPU {}: {}\n", title, gpu.reason);
   }
