@@ -17,7 +17,7 @@ namespace {
 
 struct Planned {
   std::unique_ptr<MigNode> node;
-  NodePlan plan;
+  MigNodePlan plan;
 };
 
 Result<Planned> PlanSelected(const MigOptions& options, Console& console) {
@@ -51,7 +51,7 @@ void PrintConfig(const mig::ConfigFile& file, const MigOptions& options, Console
 void MigPlanCommand(const MigOptions& options, Console& console) {
   const auto planned = PlanSelected(options, console);
   if (!planned.ok()) return console.Fail(planned.error());
-  const NodePlan& plan = planned->plan;
+  const MigNodePlan& plan = planned->plan;
   if (options.output == "json") {
     console.out << boost::json::serialize(PlanToJson(*planned->node, plan)) << '\n';
   } else {
@@ -76,7 +76,7 @@ void MigAssertCommand(const MigOptions& options, Console& console) {
   }
   const auto planned = PlanSelected(options, console);
   if (!planned.ok()) return console.Fail(planned.error());
-  const NodePlan& plan = planned->plan;
+  const MigNodePlan& plan = planned->plan;
   const bool applied = !plan.plan.changes() && plan.left_out.empty();
   if (options.output == "json") {
     boost::json::object object = PlanToJson(*planned->node, plan);

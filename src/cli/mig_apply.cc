@@ -19,7 +19,7 @@
 namespace aliquot::cli {
 namespace {
 
-using Planner = std::function<Result<NodePlan>(const MigNode& node)>;
+using Planner = std::function<Result<MigNodePlan>(const MigNode& node)>;
 
 // One change of a node, from the interrupted one before it to its report.
 class Change {
@@ -97,7 +97,7 @@ class Change {
     return {};
   }
 
-  Status Show(const MigNode& node, const NodePlan& plan, const mig::ApplyReport& report) {
+  Status Show(const MigNode& node, const MigNodePlan& plan, const mig::ApplyReport& report) {
     if (options_.output == "json") {
       console_.out << boost::json::serialize(ReportToJson(node, report)) << '\n';
     } else {

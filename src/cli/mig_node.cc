@@ -76,9 +76,9 @@ std::string Describe(const mig::UnreadableGpu& gpu) {
                      gpu.uuid.empty() ? "" : " (" + gpu.uuid + ")", gpu.reason);
 }
 
-Result<NodePlan> PlanConfig(const MigNode& node, const std::vector<mig::ConfigEntry>& entries,
-                            bool mode_only) {
-  NodePlan plan;
+Result<MigNodePlan> PlanConfig(const MigNode& node, const std::vector<mig::ConfigEntry>& entries,
+                               bool mode_only) {
+  MigNodePlan plan;
   for (const mig::UnreadableGpu& gpu : node.unreadable()) {
     if (MayMean(entries, gpu.index)) plan.left_out.push_back(Describe(gpu));
   }
@@ -100,9 +100,9 @@ Result<NodePlan> PlanConfig(const MigNode& node, const std::vector<mig::ConfigEn
   return plan;
 }
 
-Result<NodePlan> PlanCheckpoint(const MigNode& node, const mig::Checkpoint& checkpoint,
-                                bool mode_only) {
-  NodePlan plan;
+Result<MigNodePlan> PlanCheckpoint(const MigNode& node, const mig::Checkpoint& checkpoint,
+                                   bool mode_only) {
+  MigNodePlan plan;
   for (const mig::Checkpoint::Gpu& wanted : checkpoint.gpus) {
     const auto is_it = [&](const auto& gpu) { return gpu.uuid == wanted.uuid; };
     const auto gpu = std::find_if(node.gpus().begin(), node.gpus().end(), is_it);

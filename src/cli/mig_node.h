@@ -45,18 +45,18 @@ class MigNode {
 std::string Describe(const mig::UnreadableGpu& gpu);
 
 // A plan, and what it had to leave out.
-struct NodePlan {
+struct MigNodePlan {
   mig::MigPlan plan;
   std::vector<std::string> left_out;  // GPUs that are meant but cannot be read, one line each
 };
 
 // How the node gets to what `entries` want of it; with `mode_only`, only the MIG modes. Fails if
 // some GPU cannot be planned.
-Result<NodePlan> PlanConfig(const MigNode& node, const std::vector<mig::ConfigEntry>& entries,
-                            bool mode_only);
+Result<MigNodePlan> PlanConfig(const MigNode& node, const std::vector<mig::ConfigEntry>& entries,
+                               bool mode_only);
 
 // How the node gets to the layouts of `checkpoint`. kNotFound if one is of a GPU that is not there.
-Result<NodePlan> PlanCheckpoint(const MigNode& node, const mig::Checkpoint& checkpoint,
-                                bool mode_only);
+Result<MigNodePlan> PlanCheckpoint(const MigNode& node, const mig::Checkpoint& checkpoint,
+                                   bool mode_only);
 
 }  // namespace aliquot::cli

@@ -87,7 +87,7 @@ std::string Heading(const MigNode& node) {
 }
 
 // GPUs that the plan does not speak of.
-std::vector<unsigned> LeftAlone(const MigNode& node, const NodePlan& plan) {
+std::vector<unsigned> LeftAlone(const MigNode& node, const MigNodePlan& plan) {
   std::vector<unsigned> indices;
   for (const GpuMigState& gpu : node.gpus()) {
     const bool planned =
@@ -100,7 +100,7 @@ std::vector<unsigned> LeftAlone(const MigNode& node, const NodePlan& plan) {
 
 }  // namespace
 
-std::string DescribePlan(const MigNode& node, const NodePlan& plan) {
+std::string DescribePlan(const MigNode& node, const MigNodePlan& plan) {
   std::string text = Heading(node);
   for (const GpuPlan& gpu : plan.plan.gpus) {
     text += mig::Draw(gpu) + Join(mig::Explain(gpu), "\n") + "\n\n";
@@ -115,7 +115,7 @@ std::string DescribePlan(const MigNode& node, const NodePlan& plan) {
   return text;
 }
 
-json::object PlanToJson(const MigNode& node, const NodePlan& plan) {
+json::object PlanToJson(const MigNode& node, const MigNodePlan& plan) {
   json::object object = NodeToJson(node);
   object["changes"] = plan.plan.changes();
   object["blocked"] = plan.plan.blocked();

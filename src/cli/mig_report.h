@@ -13,8 +13,8 @@ namespace aliquot::cli {
 // What `mig` commands print. Texts end in a newline.
 
 // Each GPU's slices before and after, the steps between, and what is in the way.
-std::string DescribePlan(const MigNode& node, const NodePlan& plan);
-boost::json::object PlanToJson(const MigNode& node, const NodePlan& plan);
+std::string DescribePlan(const MigNode& node, const MigNodePlan& plan);
+boost::json::object PlanToJson(const MigNode& node, const MigNodePlan& plan);
 
 // How an apply ended, by GPU, as the node is now: call MigNode::Refresh before.
 std::string DescribeReport(const MigNode& node, const mig::ApplyReport& report);
