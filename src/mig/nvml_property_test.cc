@@ -218,7 +218,8 @@ RC_GTEST_PROP(NvmlProperty, AnErrorOfAnyCallLeavesTheOldLayoutOrTheNew, ()) {
     RC_ASSERT(done || gpu.outcome == GpuOutcome::kRolledBack ||
               gpu.outcome == GpuOutcome::kRefused);
     RC_ASSERT((done ? Satisfies(after, run->desired) : Undone(after, run->plan)));
-    RC_ASSERT(!gpu.layout || SameLayout(*gpu.layout, LayoutOf(after)));
+    RC_ASSERT(
+        (!gpu.layout || SameLayout(*gpu.layout, LayoutOf(after))));  // else both are evaluated
     RC_ASSERT(Includes(sim.Serials(), KeptBy(run->plan, run->serials)));
     RC_ASSERT(!JournalThere(sim));
   }
