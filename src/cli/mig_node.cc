@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "mig/clients.h"
 #include "mig/hooks.h"
 
 namespace aliquot::cli {
@@ -22,17 +23,20 @@ Result<std::unique_ptr<gpu::DriverSource>> OpenSource(const MigOptions& options)
       std::make_unique<gpu::FileDriverSource>(*std::move(library)));
 }
 
-// NVML cannot reset a GPU that MIG mode waits for; its command-line tool can.
-mig::NvmlMigDriver::ResetGpu ResetOf(const MigOptions& options, bool simulated) {
+mig::NvmlMigDriver::Host HostOf(const MigOptions& options, bool simulated) {
+  mig::NvmlMigDriver::Host host;
+  if (!simulated) {
+    host.reset = [](const std::string& bus_id) {
+      return mig::RunProgram({"nvidia-smi", {"--gpu-reset", "-i", bus_id}, {}, ""});
+    };
+    host.clients = [](const std::string& path) { return mig::ProcessesWithOpen(path); };
+  }
   if (options.skip_reset) {
-    return [](const std::string&) -> Status {
+    host.reset = [](const std::string&) -> Status {
       return Error{Code::kFailedPrecondition, "resets are skipped"};
     };
   }
-  if (simulated) return {};
-  return [](const std::string& bus_id) {
-    return mig::RunProgram({"nvidia-smi", {"--gpu-reset", "-i", bus_id}, {}, ""});
-  };
+  return host;
 }
 
 // Whether an entry may mean the GPU, of which only the index is known.
@@ -57,7 +61,7 @@ Result<std::unique_ptr<MigNode>> MigNode::Open(const MigOptions& options) {
   if (!library.ok()) return library.error();
   std::unique_ptr<MigNode> node(new MigNode(*std::move(library)));
   auto driver = mig::NvmlMigDriver::Open(node->library_->api(),
-                                         ResetOf(options, !node->simulated_node().empty()));
+                                         HostOf(options, !node->simulated_node().empty()));
   if (!driver.ok()) return driver.error().In(node->library_->path());
   node->driver_ = *std::move(driver);
   if (Status read = node->Refresh(); !read.ok()) return read.error();

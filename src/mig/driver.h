@@ -32,6 +32,9 @@ class MigDriver {
   virtual Result<GpuMigState> Read(const std::string& gpu) = 0;
 
   virtual Result<ModeResult> SetMode(const std::string& gpu, bool on) = 0;
+  // Who else has the GPU open, as far as the host tells: for messages, when a change of the mode
+  // finds clients that do not compute and so are in no list of holders.
+  virtual std::vector<Holder> Clients(const std::string& gpu) = 0;
   // Resets the GPU, so that a pending mode takes effect. kUnimplemented where only a reboot can.
   virtual Status Reset(const std::string& gpu) = 0;
 

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mig/nvml_driver.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 #include <utility>
 
@@ -13,11 +15,11 @@ using gpu::CallNvml;
 using gpu::NvmlApi;
 namespace abi = gpu::abi;
 
-Result<std::unique_ptr<NvmlMigDriver>> NvmlMigDriver::Open(const NvmlApi& api, ResetGpu reset) {
+Result<std::unique_ptr<NvmlMigDriver>> NvmlMigDriver::Open(const NvmlApi& api, Host host) {
   auto session = gpu::NvmlSession::Open(api, 0);
   if (!session.ok()) return session.error();
   return std::unique_ptr<NvmlMigDriver>(
-      new NvmlMigDriver(api, *std::move(session), std::move(reset)));
+      new NvmlMigDriver(api, *std::move(session), std::move(host)));
 }
 
 Status NvmlMigDriver::Connect() {
@@ -100,15 +102,27 @@ Result<ModeResult> NvmlMigDriver::SetMode(const std::string& gpu, bool on) {
   }
 }
 
+std::vector<Holder> NvmlMigDriver::Clients(const std::string& gpu) {
+  if (!host_.clients) return {};
+  const auto device = Find(gpu);
+  unsigned minor = 0;
+  if (!device.ok() ||
+      !CallNvml("nvmlDeviceGetMinorNumber", api_.device_minor, *device, &minor).ok()) {
+    return {};
+  }
+  return host_.clients(fmt::format("/dev/nvidia{}", minor));
+}
+
 Status NvmlMigDriver::Reset(const std::string& gpu) {
-  if (!reset_) return Error{Code::kUnimplemented, "there is no way to reset the GPU"};
+  if (!host_.reset) return Error{Code::kUnimplemented, "there is no way to reset the GPU"};
   const auto device = Find(gpu);
   if (!device.ok()) return device.error();
   abi::PciInfo pci{};
   const Status s = CallNvml("nvmlDeviceGetPciInfo_v3", api_.device_pci_info, *device, &pci);
   if (!s.ok()) return s;
   session_.reset();
-  const Status done = reset_(std::string(pci.bus_id, ::strnlen(pci.bus_id, sizeof pci.bus_id)));
+  const Status done =
+      host_.reset(std::string(pci.bus_id, ::strnlen(pci.bus_id, sizeof pci.bus_id)));
   const Status connected = Connect();
   return done.ok() ? connected : done;
 }

@@ -30,8 +30,15 @@ class NvmlMigDriver final : public MigDriver {
   // closed meanwhile: an open one counts as a client.
   using ResetGpu = std::function<Status(const std::string& bus_id)>;
 
-  // `api` must outlive the driver. Without `reset`, only a reboot changes a pending mode.
-  static Result<std::unique_ptr<NvmlMigDriver>> Open(const gpu::NvmlApi& api, ResetGpu reset = {});
+  // What NVML cannot do, but the machine it runs on can. A simulated node has none of it.
+  struct Host {
+    ResetGpu reset;  // without it, only a reboot changes a pending mode
+    // Who has the device node ("/dev/nvidia0") open.
+    std::function<std::vector<Holder>(const std::string& device_path)> clients;
+  };
+
+  // `api` must outlive the driver.
+  static Result<std::unique_ptr<NvmlMigDriver>> Open(const gpu::NvmlApi& api, Host host = {});
 
   // Leaves out GPUs that cannot be read, so that a broken one does not stand in the way of the
   // others; `unreadable` names them afterwards. Fails if the driver as a whole does not answer.
@@ -40,6 +47,7 @@ class NvmlMigDriver final : public MigDriver {
 
   Result<GpuMigState> Read(const std::string& gpu) override;
   Result<ModeResult> SetMode(const std::string& gpu, bool on) override;
+  std::vector<Holder> Clients(const std::string& gpu) override;
   Status Reset(const std::string& gpu) override;
   Result<unsigned> CreateGpuInstance(const std::string& gpu, unsigned profile,
                                      Placement placement) override;
@@ -50,8 +58,8 @@ class NvmlMigDriver final : public MigDriver {
   Status DestroyGpuInstance(const std::string& gpu, unsigned gpu_instance_id) override;
 
  private:
-  NvmlMigDriver(const gpu::NvmlApi& api, gpu::NvmlSession session, ResetGpu reset)
-      : api_(api), session_(std::in_place, std::move(session)), reset_(std::move(reset)) {}
+  NvmlMigDriver(const gpu::NvmlApi& api, gpu::NvmlSession session, Host host)
+      : api_(api), session_(std::in_place, std::move(session)), host_(std::move(host)) {}
 
   // The session, opened again if a reset left it closed.
   Status Connect();
@@ -60,7 +68,7 @@ class NvmlMigDriver final : public MigDriver {
 
   const gpu::NvmlApi& api_;
   std::optional<gpu::NvmlSession> session_;  // absent only if it could not be opened again
-  ResetGpu reset_;
+  Host host_;
   std::vector<UnreadableGpu> unreadable_;
 };
 

@@ -10,6 +10,7 @@
 #include "mig/apply.h"
 #include "mig/catalog.h"
 #include "mig/checkpoint.h"
+#include "mig/clients.h"
 #include "mig/config_file.h"
 #include "mig/nvml_reader.h"
 #include "mig/recovery.h"
@@ -202,15 +203,43 @@ TEST_F(NvmlDriver, WithoutAResetTheModeWaitsForARebootOnlyIfAllowed) {
   EXPECT_EQ(NamesOf(sim.Look()), (std::vector<std::string>{"3g.20gb", "3g.20gb"}));
 }
 
+// Monitoring agents and the like are in no process list, but hold the GPU all the same.
+TEST_F(NvmlDriver, WhoHoldsTheModeBackIsFoundByTheDeviceNode) {
+  SimNode sim(SimNode::OneGpu("A100-SXM4-40GB"));
+  const std::string proc = sim.directory() + "/proc";
+  for (const char* pid : {"4711", "4712", "self"}) {
+    std::filesystem::create_directories(proc + "/" + pid + "/fd");
+    std::filesystem::create_symlink("/dev/null", proc + "/" + pid + "/fd/0");
+  }
+  std::filesystem::create_symlink("/dev/nvidia0", proc + "/4712/fd/3");
+  ASSERT_TRUE(WriteFileAtomically(proc + "/4712/comm", "nv-hostengine\n").ok());
+  NvmlMigDriver::Host host;
+  host.clients = [&](const std::string& path) { return ProcessesWithOpen(path, proc); };
+  gpu::NvmlApi api = sim.api();
+  api.device_compute_processes = nullptr;
+  auto driver = NvmlMigDriver::Open(api, host);
+  ASSERT_TRUE(driver.ok());
+  sim.Hold(0, sim::kNobody, sim::kNobody, 4712, "nv-hostengine");
+  const auto plan = PlanGpu(*(*driver)->Read(sim.Look().uuid), Devices({{"7g.40gb", 1}}));
+  ASSERT_TRUE(plan.ok() && plan->blockers.empty());
+  FileJournalStore journal(sim.directory() + "/journal");
+  const auto report = Applier(**driver, journal, NoLog(), {}).Apply({{*plan}});
+  EXPECT_NE(OutcomeOf(report).find("held open by pid 4712 nv-hostengine"), std::string::npos)
+      << OutcomeOf(report);
+  EXPECT_FALSE(sim.Look().pending_mode_on) << "the request was taken back";
+}
+
 TEST_F(NvmlDriver, ResetsWithTheSessionClosed) {
   SimNode sim(kVirtualMachine);
   const std::string uuid = sim.Look().uuid;
   std::string bus_id;
   Status answer;
-  auto driver = NvmlMigDriver::Open(sim.api(), [&](const std::string& id) -> Status {
+  NvmlMigDriver::Host host;
+  host.reset = [&](const std::string& id) -> Status {
     bus_id = id;
     return answer;
-  });
+  };
+  auto driver = NvmlMigDriver::Open(sim.api(), host);
   ASSERT_TRUE(driver.ok());
   EXPECT_TRUE((*driver)->Reset(uuid).ok());
   EXPECT_TRUE(bus_id.starts_with("0000")) << bus_id;
