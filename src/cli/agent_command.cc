@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <memory>
 #include <ostream>
 
@@ -16,7 +17,9 @@
 #include "base/text.h"
 #include "cli/config_options.h"
 #include "cli/console.h"
+#include "cli/mig_options.h"
 #include "cli/node.h"
+#include "mig/recovery.h"
 #include "rpc/grpc_library.h"
 
 namespace aliquot::cli {
@@ -67,6 +70,17 @@ Status ParseListen(const std::string& text, agent::AgentOptions& options) {
   options.listen_address = address.empty() ? "0.0.0.0" : address;
   options.listen_port = static_cast<std::uint16_t>(*port);
   return {};
+}
+
+// Where `aliquot mig` leaves a change that was interrupted.
+std::string MigState(const Options& options) {
+  MigOptions mig;
+  mig.node = options.node;
+  mig.state_dir = options.agent.state_dir;
+  if (const char* state = ::getenv("ALIQUOT_SIM_STATE"); options.node.simulated() && state) {
+    mig.sim_state = state;
+  }
+  return MigStateDir(mig);
 }
 
 sigset_t OurSignals() {
@@ -121,6 +135,16 @@ void Run(Options& options, Console& console) {
   rpc::KeepGrpc();
   auto* surroundings = new Surroundings(options.verbose);
   const Logger& log = surroundings->log;
+  options.agent.open_driver = [node = options.node, state = MigState(options),
+                               &log](const std::string& root) {
+    NodeChoice choice = node;
+    choice.driver_root = root;
+    auto source = std::move(OpenNode(choice)).value();
+    if (!state.empty()) {
+      source = std::make_unique<mig::RecoveringDriverSource>(std::move(source), state, log);
+    }
+    return source;
+  };
   auto agent = agent::Agent::Start(options.agent, surroundings->clock, log, surroundings->recent);
   if (!agent.ok()) return console.Fail(agent.error());
   log.Info("agent started", {{"version", agent::kVersion}});
@@ -157,7 +181,8 @@ void AddAgentCommand(CLI::App& root, Console& console) {
       ->capture_default_str();
   command
       .add_option("--state-dir", options->agent.state_dir,
-                  "where the last good configuration is kept over restarts; empty = not kept")
+                  "where the last good configuration is kept over restarts (empty = not kept), and "
+                  "where an interrupted MIG change is taken up (empty = /var/lib/aliquot)")
       ->type_name("DIR")
       ->envname("ALIQUOT_STATE_DIR");
   command.add_option("--cdi-root", options->agent.cdi_root, "where CDI files are written")

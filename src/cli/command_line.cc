@@ -15,6 +15,7 @@
 #include "cli/demo_command.h"
 #include "cli/devices_command.h"
 #include "cli/labels_command.h"
+#include "cli/mig_command.h"
 #include "cli/node.h"
 #include "cli/plan_command.h"
 #include "cli/sim_command.h"
@@ -82,6 +83,7 @@ int RunCommandLine(int argc, const char* const* argv, Console& console) {
   AddDevicesCommand(root, console);
   AddLabelsCommand(root, console);
   AddConfigCommand(root, console, CheckAgainstNode);
+  AddMigCommand(root, console);
   AddAgentCommand(root, console);
   AddDemoCommand(root, console);
   AddSimCommand(root, console);

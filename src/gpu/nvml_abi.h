@@ -56,7 +56,7 @@ inline constexpr unsigned kUuidBytes = 96;  // NVML_DEVICE_UUID_V2_BUFFER_SIZE
 inline constexpr unsigned kNameBytes = 96;  // NVML_DEVICE_NAME_V2_BUFFER_SIZE
 inline constexpr unsigned kVersionBytes = 81;
 inline constexpr unsigned kMaxNvLinks = 18;            // NVML_NVLINK_MAX_LINKS
-inline constexpr unsigned kNoInstanceId = 0xFFFFFFFF;  // EventData ids that are not attributable
+inline constexpr unsigned kNoInstanceId = 0xFFFFFFFF;  // of events and processes: none in question
 
 struct PciInfo {
   char bus_id_legacy[16];  // "0000:06:00.0"
@@ -128,6 +128,40 @@ struct GpuInstanceProfileInfo {
 };
 static_assert(sizeof(GpuInstanceProfileInfo) == 48);
 
+// Version 1, for the same reason.
+struct ComputeInstanceProfileInfo {
+  std::uint32_t id;
+  std::uint32_t slices;
+  std::uint32_t instances;
+  std::uint32_t multiprocessors;
+  std::uint32_t shared_copy_engines;
+  std::uint32_t shared_decoders;
+  std::uint32_t shared_encoders;
+  std::uint32_t shared_jpegs;
+  std::uint32_t shared_ofas;
+};
+static_assert(sizeof(ComputeInstanceProfileInfo) == 36);
+
+struct ComputeInstanceInfo {  // of nvmlComputeInstanceGetInfo_v2
+  Device device;
+  GpuInstance gpu_instance;
+  std::uint32_t id;
+  std::uint32_t profile_id;
+  Placement placement;  // in the GPU instance
+};
+static_assert(sizeof(ComputeInstanceInfo) == 32);
+
+struct ProcessInfo {  // of the _v3 calls
+  std::uint32_t pid;
+  std::uint64_t used_memory_bytes;
+  std::uint32_t gpu_instance_id;      // kNoInstanceId with MIG off
+  std::uint32_t compute_instance_id;  // kNoInstanceId with MIG off
+};
+static_assert(sizeof(ProcessInfo) == 24);
+
+inline constexpr unsigned kComputeInstanceProfiles = 9;  // NVML_COMPUTE_INSTANCE_PROFILE_COUNT
+inline constexpr unsigned kSharedEngines = 0;  // NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED
+
 struct EventData {
   Device device;
   std::uint64_t type;  // one of kEvent...
@@ -176,6 +210,8 @@ struct FieldValue {
 };
 static_assert(sizeof(FieldValue) == 40);
 
+// Whether the MIG mode changes without a reset of the GPU (an unsigned int, 0 or 1).
+inline constexpr std::uint32_t kFieldMigWithoutReset = 184;
 // nvmlDeviceGpuRecoveryAction_t, driver 565 and later: what the driver wants done before the GPU
 // may be trusted again. 0 is nothing.
 inline constexpr std::uint32_t kFieldRecoveryAction = 230;

@@ -64,6 +64,33 @@ struct NvmlApi {
   Function<abi::Device, unsigned, abi::GpuInstance*> device_gpu_instance_by_id;
   Function<abi::GpuInstance, abi::GpuInstanceInfo*> gpu_instance_info;
   Function<abi::Device, unsigned, abi::GpuInstanceProfileInfo*> device_gpu_instance_profile;
+  // Optional: MIG layouts (450; the placements of compute instances came later). Lists take an
+  // array and its size, and give the number of entries; those of instances have no size and want
+  // room for as many as the profile allows.
+  Function<abi::Device, unsigned*> device_index;
+  Function<abi::Device, unsigned, abi::Return*> device_set_mig_mode;
+  Function<abi::Device, unsigned, abi::Placement*, unsigned*> device_gpu_instance_placements;
+  Function<abi::Device, unsigned, abi::GpuInstance*, unsigned*> device_gpu_instances;
+  Function<abi::Device, unsigned, abi::GpuInstance*> device_create_gpu_instance;
+  Function<abi::Device, unsigned, const abi::Placement*, abi::GpuInstance*>
+      device_create_gpu_instance_placed;
+  Function<abi::GpuInstance> gpu_instance_destroy;
+  Function<abi::GpuInstance, unsigned, unsigned, abi::ComputeInstanceProfileInfo*>
+      gpu_instance_compute_profile;
+  Function<abi::GpuInstance, unsigned, abi::Placement*, unsigned*> gpu_instance_compute_placements;
+  Function<abi::GpuInstance, unsigned, abi::ComputeInstance*, unsigned*>
+      gpu_instance_compute_instances;
+  Function<abi::GpuInstance, unsigned, abi::ComputeInstance*> gpu_instance_compute_instance_by_id;
+  Function<abi::GpuInstance, unsigned, abi::ComputeInstance*> gpu_instance_create_compute_instance;
+  Function<abi::GpuInstance, unsigned, const abi::Placement*, abi::ComputeInstance*>
+      gpu_instance_create_compute_instance_placed;
+  Function<abi::ComputeInstance> compute_instance_destroy;
+  Function<abi::ComputeInstance, abi::ComputeInstanceInfo*> compute_instance_info;
+  // Optional: who uses a GPU, with the instances they use (510).
+  Function<abi::Device, unsigned*, abi::ProcessInfo*> device_compute_processes;
+  Function<abi::Device, unsigned*, abi::ProcessInfo*> device_graphics_processes;
+  Function<abi::Device, unsigned*, abi::ProcessInfo*> device_mps_processes;
+  Function<unsigned, char*, unsigned> system_process_name;
   // Optional: events.
   Function<abi::EventSet*> event_set_create;
   Function<abi::EventSet> event_set_free;
@@ -108,6 +135,27 @@ void VisitNvml(Api& api, Visitor&& visit) {
   visit("nvmlDeviceGetGpuInstanceById", api.device_gpu_instance_by_id, false);
   visit("nvmlGpuInstanceGetInfo", api.gpu_instance_info, false);
   visit("nvmlDeviceGetGpuInstanceProfileInfo", api.device_gpu_instance_profile, false);
+  visit("nvmlDeviceGetIndex", api.device_index, false);
+  visit("nvmlDeviceSetMigMode", api.device_set_mig_mode, false);
+  visit("nvmlDeviceGetGpuInstancePossiblePlacements_v2", api.device_gpu_instance_placements, false);
+  visit("nvmlDeviceGetGpuInstances", api.device_gpu_instances, false);
+  visit("nvmlDeviceCreateGpuInstance", api.device_create_gpu_instance, false);
+  visit("nvmlDeviceCreateGpuInstanceWithPlacement", api.device_create_gpu_instance_placed, false);
+  visit("nvmlGpuInstanceDestroy", api.gpu_instance_destroy, false);
+  visit("nvmlGpuInstanceGetComputeInstanceProfileInfo", api.gpu_instance_compute_profile, false);
+  visit("nvmlGpuInstanceGetComputeInstancePossiblePlacements", api.gpu_instance_compute_placements,
+        false);
+  visit("nvmlGpuInstanceGetComputeInstances", api.gpu_instance_compute_instances, false);
+  visit("nvmlGpuInstanceGetComputeInstanceById", api.gpu_instance_compute_instance_by_id, false);
+  visit("nvmlGpuInstanceCreateComputeInstance", api.gpu_instance_create_compute_instance, false);
+  visit("nvmlGpuInstanceCreateComputeInstanceWithPlacement",
+        api.gpu_instance_create_compute_instance_placed, false);
+  visit("nvmlComputeInstanceDestroy", api.compute_instance_destroy, false);
+  visit("nvmlComputeInstanceGetInfo_v2", api.compute_instance_info, false);
+  visit("nvmlDeviceGetComputeRunningProcesses_v3", api.device_compute_processes, false);
+  visit("nvmlDeviceGetGraphicsRunningProcesses_v3", api.device_graphics_processes, false);
+  visit("nvmlDeviceGetMPSComputeRunningProcesses_v3", api.device_mps_processes, false);
+  visit("nvmlSystemGetProcessName", api.system_process_name, false);
   visit("nvmlEventSetCreate", api.event_set_create, false);
   visit("nvmlEventSetFree", api.event_set_free, false);
   visit("nvmlEventSetWait_v2", api.event_set_wait, false);

@@ -16,12 +16,12 @@ bool Settled(GpuOutcome outcome) {
          outcome != GpuOutcome::kUnknown;
 }
 
-// Adds who is in the way, if the driver said that something is.
+// Adds who is in the way of an instance's end, if the driver said that something is.
 Error NameHolders(const GpuMigState& state, const Step& step, const Error& error) {
-  if (error.code != Code::kFailedPrecondition) return error;
+  if (error.code != Code::kFailedPrecondition || step.kind == Step::Kind::kSetMode) return error;
   std::vector<Holder> holders = state.holders;
   for (const GpuInstance& instance : state.instances) {
-    if (step.kind != Step::Kind::kSetMode && instance.id != step.gpu_instance_id) continue;
+    if (instance.id != step.gpu_instance_id) continue;
     for (const ComputeInstance& compute : instance.compute) {
       holders.insert(holders.end(), compute.holders.begin(), compute.holders.end());
     }
@@ -79,8 +79,11 @@ Result<Applier::Reached> Applier::SetMode(const GpuMigState& state, bool on) {
   if (!result.ok()) return result.error();
   if (*result == ModeResult::kActive) return Reached::kYes;
   if (*result == ModeResult::kInUse) {
+    std::vector<Holder> clients = driver_.Clients(state.uuid);
+    if (clients.empty()) clients = state.holders;
     return Error{Code::kFailedPrecondition,
-                 fmt::format("{} is in use by other clients", GpuTitle(state))};
+                 fmt::format("{} is held open by {}", GpuTitle(state),
+                             clients.empty() ? "other clients" : Describe(clients))};
   }
   Status reset = Error{Code::kFailedPrecondition, "a reset is not allowed"};
   if (options_.allow_reset) reset = driver_.Reset(state.uuid);

@@ -21,8 +21,8 @@ enum class ModeResult {
 // GPUs are named by UUID, because indices and handles change with a reset. Not thread-safe: used on
 // the thread that owns the driver. Errors: kNotFound for an unknown GPU or instance,
 // kFailedPrecondition for one in use, kResourceExhausted if there is no room, kInvalidArgument for
-// an illegal placement, kPermissionDenied without privilege, kUnimplemented with MIG off,
-// kUnavailable if the GPU is lost.
+// an illegal placement, kPermissionDenied without privilege, kUnimplemented with MIG off, kDataLoss
+// if the GPU is lost, kUnavailable if the driver is gone.
 class MigDriver {
  public:
   virtual ~MigDriver() = default;
@@ -32,6 +32,9 @@ class MigDriver {
   virtual Result<GpuMigState> Read(const std::string& gpu) = 0;
 
   virtual Result<ModeResult> SetMode(const std::string& gpu, bool on) = 0;
+  // Who else has the GPU open, as far as the host tells: for messages, when a change of the mode
+  // finds clients that do not compute and so are in no list of holders.
+  virtual std::vector<Holder> Clients(const std::string& gpu) = 0;
   // Resets the GPU, so that a pending mode takes effect. kUnimplemented where only a reboot can.
   virtual Status Reset(const std::string& gpu) = 0;
 

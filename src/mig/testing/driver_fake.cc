@@ -164,6 +164,11 @@ Result<ModeResult> FakeMigDriver::SetMode(const std::string& gpu, bool on) {
   });
 }
 
+std::vector<Holder> FakeMigDriver::Clients(const std::string& gpu) {
+  const GpuMigState* there = Find(gpu);
+  return there == nullptr ? std::vector<Holder>() : there->holders;
+}
+
 Status FakeMigDriver::Reset(const std::string& gpu) {
   return Call<Status>([&]() -> Status {
     GpuMigState* there = Find(gpu);

@@ -68,6 +68,7 @@ class FakeMigDriver final : public MigDriver {
   Result<std::vector<GpuMigState>> ReadAll() override;
   Result<GpuMigState> Read(const std::string& gpu) override;
   Result<ModeResult> SetMode(const std::string& gpu, bool on) override;
+  std::vector<Holder> Clients(const std::string& gpu) override;
   Status Reset(const std::string& gpu) override;
   Result<unsigned> CreateGpuInstance(const std::string& gpu, unsigned profile,
                                      Placement placement) override;
