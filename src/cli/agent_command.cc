@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/agent_command.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -81,6 +82,9 @@ void Run(Options& options, Console& console) {
   const sigset_t signals = OurSignals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  // By default every thread may get an arena of its own, up to eight per core: most of what is
+  // resident would be holes in them. The agent allocates too little to need more than two.
+  ::mallopt(M_ARENA_MAX, 2);
 
   options.agent.sources.environment = ReadEnvironment();
   {
