@@ -94,6 +94,18 @@ Status Control::Restore(unsigned gpu) {
   return {};
 }
 
+Status Control::ResetGpu(unsigned gpu) {
+  if (Status s = CheckGpu(gpu); !s.ok()) return s;
+  ReapProcesses(*state_);
+  const bool done = state_->Write([&](NodeState& s) {
+    if (HasProcess(s, gpu)) return false;
+    sim::ResetGpu(node_, s, gpu);
+    return true;
+  });
+  if (done) return {};
+  return Error{Code::kFailedPrecondition, fmt::format("GPU {} is used by a process", gpu)};
+}
+
 Status Control::FailCall(const std::string& call, int code, std::optional<unsigned> gpu,
                          unsigned count) {
   if (gpu) {

@@ -33,6 +33,9 @@ class Control {
   // The GPU falls off the bus (with XID 79), or is back.
   Status Lose(unsigned gpu);
   Status Restore(unsigned gpu);
+  // As a reset by the administrator: instances are gone, a pending MIG mode takes effect.
+  // kFailedPrecondition while a process uses the GPU.
+  Status ResetGpu(unsigned gpu);
   // Calls of `call` ("nvmlDeviceGetMemoryInfo", or "*") fail with NVML's code `code`: the next
   // `count`, or all with 0. Without `gpu`, for every GPU.
   Status FailCall(const std::string& call, int code, std::optional<unsigned> gpu, unsigned count);

@@ -121,6 +121,25 @@ std::string PciConfig(const Product& product) {
   return config;
 }
 
+// The address ranges of a GPU, one line per resource: registers, frame buffer, doorbells.
+std::string PciResources(const GpuSpec& gpu) {
+  constexpr std::uint64_t kMemory = 0x040200;    // IORESOURCE_MEM and _SIZEALIGN
+  constexpr std::uint64_t kMemory64 = 0x14220c;  // and prefetchable, 64 bits wide
+  constexpr unsigned kResources = 13;
+  // A window per bus number, wide enough for the largest frame buffer.
+  const std::uint64_t window = std::uint64_t{gpu.pci_domain * 256 + gpu.pci_bus + 1} << 40;
+  const auto line = [](std::uint64_t start, std::uint64_t bytes, std::uint64_t flags) {
+    return fmt::format("0x{:016x} 0x{:016x} 0x{:016x}\n", start, bytes == 0 ? 0 : start + bytes - 1,
+                       flags);
+  };
+  std::string text = line(0x80000000 + (std::uint64_t{gpu.pci_bus} << 24), 16u << 20, kMemory);
+  text += line(window, gpu.product->bar1_mib << 20, kMemory64);
+  text += line(0, 0, 0);
+  text += line(window + (std::uint64_t{1} << 39), 32u << 20, kMemory64);
+  for (unsigned i = 4; i < kResources; ++i) text += line(0, 0, 0);
+  return text;
+}
+
 void WriteDriver(TreeWriter& tree, std::string_view version, bool mig_capable) {
   tree.File("/proc/driver/nvidia/version",
             fmt::format("NVRM version: NVIDIA UNIX x86_64 Kernel Module  {}  (simulated)\n"
@@ -131,6 +150,11 @@ void WriteDriver(TreeWriter& tree, std::string_view version, bool mig_capable) {
             "DeviceFileGID: 0\nDeviceFileMode: 438\n");
   tree.File("/sys/module/nvidia/version", fmt::format("{}\n", version));
   tree.File("/sys/module/nvidia/initstate", "live\n");
+  tree.Directory("/sys/bus/pci/drivers/nvidia");
+  tree.File("/proc/modules",
+            "nvidia_uvm 1 0 - Live 0x0000000000000000\n"
+            "nvidia_modeset 1 0 - Live 0x0000000000000000\n"
+            "nvidia 1 2 nvidia_uvm,nvidia_modeset, Live 0x0000000000000000\n");
   tree.File("/proc/devices",
             fmt::format("Character devices:\n  1 mem\n{0} nvidia\n{0} nvidia-modeset\n"
                         "{0} nvidiactl\n{1} drm\n{2} nvidia-caps\n{3} nvidia-uvm\n\n"
@@ -179,6 +203,8 @@ void WriteGpu(TreeWriter& tree, const GpuSpec& gpu, const GpuState& state,
   tree.File(pci + "/class", fmt::format("0x{:06x}\n", product.pci_class));
   tree.File(pci + "/numa_node", fmt::format("{}\n", gpu.numa_node.value_or(-1)));
   tree.File(pci + "/config", PciConfig(product));
+  tree.File(pci + "/resource", PciResources(gpu));
+  tree.Link(pci + "/driver", "../../drivers/nvidia");
   // A lost GPU is still on the list of the bus; only the driver has given it up.
   const unsigned card = gpu.minor + 1;  // card0 is the management controller's
   tree.Directory(fmt::format("{}/drm/card{}", pci, card));

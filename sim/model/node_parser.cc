@@ -59,11 +59,12 @@ class NodeParser {
  private:
   void ReadAll(const YAML::Node& root) {
     if (!reader_.CheckMap(root, "a node",
-                          {"name", "driver", "cuda", "gpus", "nvlinks", "faults"})) {
+                          {"name", "driver", "cuda", "gpus", "nvlinks", "faults", "gpuReset"})) {
       return;
     }
     ReadName(root);
     ReadVersions(root);
+    node_.gpu_reset = reader_.Boolean(root, "gpuReset").value_or(true);
     reader_.Require(root, "gpus");
     for (const YAML::Node& entry : reader_.List(root, "gpus", kMaxGpus)) ReadGpuGroup(entry);
     CheckUnique();
@@ -345,7 +346,11 @@ class NodeParser {
       fault.kind = kind == "error" ? FaultSpec::Kind::kError : FaultSpec::Kind::kSlow;
       const YAML::Node call = reader_.Require(entry, "call");
       fault.call = reader_.ScalarText(call, "call").value_or("");
-      if (fault.call.size() > 63) reader_.Report(call, "call is longer than any NVML function");
+      if (fault.call != "*" && (!fault.call.starts_with("nvml") || fault.call.size() > 63)) {
+        reader_.Report(call,
+                       "call is not the name of an NVML function such as "
+                       "nvmlDeviceGetMemoryInfo, or \"*\"");
+      }
       if (kind == "error") {
         reader_.Require(entry, "code");
         fault.code = static_cast<int>(reader_.Integer(entry, "code", 1, 999).value_or(999));

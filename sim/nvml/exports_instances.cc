@@ -82,6 +82,43 @@ int GetComputeInstanceInfo(std::string_view name, abi::ComputeInstance ci,
   });
 }
 
+int CreateGi(std::string_view name, abi::Device device, unsigned profile_id, bool placed,
+             const abi::Placement* placement, abi::GpuInstance* instance) {
+  return GpuWriteCall(name, device, [&](const DeviceView& d, NodeState& state) -> int {
+    if (instance == nullptr || (placed && placement == nullptr)) return abi::kInvalidArgument;
+    if (!d.mig_enabled()) return abi::kNotSupported;
+    const MigProfile* profile = d.product.ProfileById(profile_id);
+    if (profile == nullptr) return abi::kInvalidArgument;
+    unsigned gi = 0;
+    const abi::Return code =
+        CreateGpuInstance(*d.product.mig, state.gpus[d.index], *profile,
+                          placed ? std::optional(*placement) : std::nullopt, &gi);
+    if (code != abi::kSuccess) return code;
+    RaiseEvent(state, abi::kEventMigConfigChange, 0, d.index, gi);
+    *instance = GpuInstanceHandle(d, gi);
+    return abi::kSuccess;
+  });
+}
+
+int CreateCi(std::string_view name, abi::GpuInstance gi, unsigned profile_id, bool placed,
+             const abi::Placement* placement, abi::ComputeInstance* instance) {
+  return InstanceWriteCall(
+      name, gi, HandleKind::kGpuInstance, [&](const InstanceView& view, NodeState& state) -> int {
+        if (instance == nullptr || (placed && placement == nullptr)) return abi::kInvalidArgument;
+        const std::optional<ComputeProfile> profile = FindComputeProfile(view, profile_id);
+        if (!profile) return abi::kNotSupported;
+        const unsigned gpu = view.device.index;
+        unsigned ci = 0;
+        const abi::Return code =
+            CreateComputeInstance(state.gpus[gpu], view.gi_id, *profile,
+                                  placed ? std::optional(*placement) : std::nullopt, &ci);
+        if (code != abi::kSuccess) return code;
+        RaiseEvent(state, abi::kEventMigConfigChange, 0, gpu, view.gi_id, ci);
+        *instance = ComputeInstanceHandle(view.device, view.gi_id, ci);
+        return abi::kSuccess;
+      });
+}
+
 }  // namespace
 
 // The caller's array has room for as many instances as the profile allows on one GPU.
@@ -102,6 +139,33 @@ ALIQUOT_SIM_EXPORT int nvmlDeviceGetGpuInstances(abi::Device device, unsigned pr
         return abi::kSuccess;
       },
       abi::kInvalidArgument);
+}
+
+// Placed where the driver likes best.
+ALIQUOT_SIM_EXPORT int nvmlDeviceCreateGpuInstance(abi::Device device, unsigned profile_id,
+                                                   abi::GpuInstance* instance) {
+  return CreateGi("nvmlDeviceCreateGpuInstance", device, profile_id, false, nullptr, instance);
+}
+ALIQUOT_SIM_EXPORT int nvmlDeviceCreateGpuInstanceWithPlacement(abi::Device device,
+                                                                unsigned profile_id,
+                                                                const abi::Placement* placement,
+                                                                abi::GpuInstance* instance) {
+  return CreateGi("nvmlDeviceCreateGpuInstanceWithPlacement", device, profile_id, true, placement,
+                  instance);
+}
+
+// IN_USE while it has compute instances or a process.
+ALIQUOT_SIM_EXPORT int nvmlGpuInstanceDestroy(abi::GpuInstance gi) {
+  return InstanceWriteCall("nvmlGpuInstanceDestroy", gi, HandleKind::kGpuInstance,
+                           [&](const InstanceView& view, NodeState& state) -> int {
+                             const unsigned gpu = view.device.index;
+                             if (HasProcess(state, gpu, view.gi_id)) return abi::kInUse;
+                             const abi::Return code =
+                                 DestroyGpuInstance(state.gpus[gpu], view.gi_id);
+                             if (code != abi::kSuccess) return code;
+                             RaiseEvent(state, abi::kEventMigConfigChange, 0, gpu, view.gi_id);
+                             return abi::kSuccess;
+                           });
 }
 
 ALIQUOT_SIM_EXPORT int nvmlDeviceGetGpuInstanceById(abi::Device device, unsigned id,
@@ -199,6 +263,33 @@ ALIQUOT_SIM_EXPORT int nvmlGpuInstanceGetComputeInstances(abi::GpuInstance gi, u
                                 }
                                 return abi::kSuccess;
                               });
+}
+
+ALIQUOT_SIM_EXPORT int nvmlGpuInstanceCreateComputeInstance(abi::GpuInstance gi,
+                                                            unsigned profile_id,
+                                                            abi::ComputeInstance* instance) {
+  return CreateCi("nvmlGpuInstanceCreateComputeInstance", gi, profile_id, false, nullptr, instance);
+}
+ALIQUOT_SIM_EXPORT int nvmlGpuInstanceCreateComputeInstanceWithPlacement(
+    abi::GpuInstance gi, unsigned profile_id, const abi::Placement* placement,
+    abi::ComputeInstance* instance) {
+  return CreateCi("nvmlGpuInstanceCreateComputeInstanceWithPlacement", gi, profile_id, true,
+                  placement, instance);
+}
+
+// IN_USE while a process runs on it.
+ALIQUOT_SIM_EXPORT int nvmlComputeInstanceDestroy(abi::ComputeInstance ci) {
+  return InstanceWriteCall("nvmlComputeInstanceDestroy", ci, HandleKind::kComputeInstance,
+                           [&](const InstanceView& view, NodeState& state) -> int {
+                             const unsigned gpu = view.device.index;
+                             if (HasProcess(state, gpu, view.gi_id, view.ci_id)) {
+                               return abi::kInUse;
+                             }
+                             DestroyComputeInstance(state.gpus[gpu], view.gi_id, view.ci_id);
+                             RaiseEvent(state, abi::kEventMigConfigChange, 0, gpu, view.gi_id,
+                                        view.ci_id);
+                             return abi::kSuccess;
+                           });
 }
 
 ALIQUOT_SIM_EXPORT int nvmlGpuInstanceGetComputeInstanceById(abi::GpuInstance gi, unsigned id,

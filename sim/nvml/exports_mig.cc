@@ -153,6 +153,30 @@ ALIQUOT_SIM_EXPORT int nvmlDeviceGetMigMode(abi::Device device, unsigned* curren
   });
 }
 
+// Succeeds even if the mode cannot take effect yet; `activation` then says why and the mode stays
+// pending until the driver is loaded again or the GPU is reset. Ampere changes modes by a reset,
+// which a virtual machine may not be able to do; later architectures need none.
+ALIQUOT_SIM_EXPORT int nvmlDeviceSetMigMode(abi::Device device, unsigned mode, int* activation) {
+  return GpuWriteCall("nvmlDeviceSetMigMode", device,
+                      [&](const DeviceView& d, NodeState& state) -> int {
+                        if (activation == nullptr || mode > 1) return abi::kInvalidArgument;
+                        if (!d.product.mig) return abi::kNotSupported;
+                        GpuState& gpu = state.gpus[d.index];
+                        gpu.mig_pending = mode;
+                        *activation = abi::kSuccess;
+                        if (gpu.mig_current == mode) return abi::kSuccess;
+                        if (HasProcess(state, d.index) || HasInstances(gpu)) {
+                          *activation = abi::kInUse;
+                        } else if (d.product.mig->mode_change == MigModeChange::kReset &&
+                                   !d.session.node().gpu_reset) {
+                          *activation = abi::kResetRequired;
+                        } else {
+                          ResetGpu(d.session.node(), state, d.index);
+                        }
+                        return abi::kSuccess;
+                      });
+}
+
 ALIQUOT_SIM_EXPORT int nvmlDeviceGetMaxMigDeviceCount(abi::Device device, unsigned* count) {
   return GpuCall(
       "nvmlDeviceGetMaxMigDeviceCount", device,

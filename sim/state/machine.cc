@@ -113,6 +113,17 @@ void LoseGpu(NodeState& state, unsigned gpu) {
 
 void RestoreGpu(NodeState& state, unsigned gpu) { state.gpus[gpu].lost = 0; }
 
+void ResetGpu(const NodeSpec& node, NodeState& state, unsigned gpu) {
+  GpuState& g = state.gpus[gpu];
+  const bool changed = g.mig_current != g.mig_pending || HasInstances(g);
+  g.instances = {};
+  g.compute_mode = 0;
+  g.mig_current = g.mig_pending;
+  if (changed && node.gpus[gpu].product->mig) {
+    RaiseEvent(state, abi::kEventMigConfigChange, 0, gpu);
+  }
+}
+
 void UnloadDriver(const NodeSpec& node, NodeState& state) {
   state.driver_loaded = 0;
   state.processes = {};
@@ -185,7 +196,7 @@ bool HasProcess(const NodeState& state, unsigned gpu, std::optional<unsigned> gi
 std::uint64_t UsableMemory(const NodeSpec& node, const NodeState& state, unsigned gpu,
                            std::optional<unsigned> gi) {
   const Product& product = *node.gpus[gpu].product;
-  if (!gi) return product.memory_total_bytes() - (product.memory_reserved_mib << 20);
+  if (!gi) return product.memory_total_bytes() - product.memory_reserved_bytes();
   const MigProfile* profile = product.ProfileByIndex(state.gpus[gpu].instances[*gi].profile_index);
   return profile == nullptr ? 0 : (profile->memory_mib << 20) - kMigReservedBytes;
 }

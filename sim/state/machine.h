@@ -26,6 +26,10 @@ void RaiseEvent(NodeState& state, std::uint64_t type, std::uint64_t data, unsign
 void LoseGpu(NodeState& state, unsigned gpu);
 void RestoreGpu(NodeState& state, unsigned gpu);
 
+// The GPU starts afresh: its instances are gone, a pending MIG mode takes effect, and listeners
+// hear of a changed MIG configuration if it did change.
+void ResetGpu(const NodeSpec& node, NodeState& state, unsigned gpu);
+
 // The driver's modules leave: processes and MIG instances are gone, and so is the MIG mode except
 // on Ampere, which keeps it in the InfoROM.
 void UnloadDriver(const NodeSpec& node, NodeState& state);

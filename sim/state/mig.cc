@@ -159,6 +159,11 @@ void DestroyComputeInstance(GpuState& gpu, unsigned gi_id, unsigned ci_id) {
   gpu.instances[gi_id].compute[ci_id] = {};
 }
 
+bool HasInstances(const GpuState& gpu) {
+  return std::any_of(gpu.instances.begin(), gpu.instances.end(),
+                     [](const GpuInstanceState& gi) { return gi.used != 0; });
+}
+
 std::vector<MigDeviceId> MigDevices(const GpuState& gpu) {
   std::vector<MigDeviceId> devices;
   for (unsigned gi = 0; gi < gpu.instances.size(); ++gi) {

@@ -39,6 +39,8 @@ abi::Return CreateComputeInstance(GpuState& gpu, unsigned gi_id, const ComputePr
                                   std::optional<abi::Placement> placement, unsigned* ci_id);
 void DestroyComputeInstance(GpuState& gpu, unsigned gi_id, unsigned ci_id);
 
+bool HasInstances(const GpuState& gpu);
+
 // A MIG device's ids. Its index under the GPU is its rank by (gi, ci).
 struct MigDeviceId {
   unsigned gi = 0;

@@ -3,6 +3,8 @@
 #include "cli/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
 
 #include "agent/agent.h"
 #include "cli/agent_command.h"
@@ -36,6 +38,21 @@ Result<std::vector<config::Diagnostic>> CheckAgainstNode(const config::Config& c
   return diagnostics;
 }
 
+// The arguments in the order in which CLI11 takes them. It reads "--name=" as a name without value
+// and would take the next argument for it; people mean the empty text.
+std::vector<std::string> ArgumentsBackwards(int argc, const char* const* argv) {
+  std::vector<std::string> arguments;
+  for (int i = argc - 1; i > 0; --i) {
+    std::string argument = argv[i];
+    if (argument.size() > 3 && argument.starts_with("--") && argument.ends_with('=')) {
+      argument.pop_back();
+      arguments.emplace_back();
+    }
+    arguments.push_back(std::move(argument));
+  }
+  return arguments;
+}
+
 }  // namespace
 
 int RunCommandLine(int argc, const char* const* argv, Console& console) {
@@ -50,7 +67,7 @@ int RunCommandLine(int argc, const char* const* argv, Console& console) {
   AddDemoCommand(root, console);
   AddSimCommand(root, console);
   try {
-    root.parse(argc, argv);
+    root.parse(ArgumentsBackwards(argc, argv));
   } catch (const CLI::ParseError& error) {
     return root.exit(error, console.out, console.err) == 0 ? kExitDone : kExitUsage;
   }
