@@ -120,11 +120,11 @@ void Run(Options& options, Console& console) {
       std::chrono::milliseconds(static_cast<long long>(options.settle_seconds * 1000));
   options.agent.monitor.observer.files = gpu::HostFiles(options.host_root);
 
-  rpc::KeepGrpc();
   auto* surroundings = new Surroundings(options.verbose);
   const Logger& log = surroundings->log;
   auto agent = agent::Agent::Start(options.agent, surroundings->clock, log, surroundings->recent);
   if (!agent.ok()) return console.Fail(agent.error());
+  rpc::KeepGrpc();
   log.Info("agent started", {{"version", agent::kVersion}});
   int number = 0;
   while (::sigwait(&signals, &number) == 0) {
