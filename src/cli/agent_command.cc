@@ -118,17 +118,12 @@ void Run(Options& options, Console& console) {
     console.exit_code = kExitUsage;
     return;
   }
+  std::string simulated;  // the library of a simulated node
   if (options.node.simulated()) {
     if (const auto checked = OpenNode(options.node); !checked.ok()) {
       return console.Fail(checked.error());
     }
-    options.agent.open_driver = [library = *FindSimulatedNvml()](const std::string&) {
-      return std::make_unique<gpu::FileDriverSource>(library);
-    };
-  } else {
-    options.agent.open_driver = [](const std::string& root) {
-      return std::make_unique<gpu::NvmlDriverSource>(root);
-    };
+    simulated = *FindSimulatedNvml();
   }
   options.agent.monitor.observer.poll_interval =
       std::chrono::milliseconds(static_cast<long long>(options.poll_seconds * 1000));
@@ -138,11 +133,14 @@ void Run(Options& options, Console& console) {
 
   auto* surroundings = new Surroundings(options.verbose);
   const Logger& log = surroundings->log;
-  options.agent.open_driver = [node = options.node, state = MigState(options),
+  options.agent.open_driver = [simulated, state = MigState(options),
                                &log](const std::string& root) {
-    NodeChoice choice = node;
-    choice.driver_root = root;
-    auto source = std::move(OpenNode(choice)).value();
+    std::unique_ptr<gpu::DriverSource> source;
+    if (simulated.empty()) {
+      source = std::make_unique<gpu::NvmlDriverSource>(root);
+    } else {
+      source = std::make_unique<gpu::FileDriverSource>(simulated);
+    }
     if (!state.empty()) {
       source = std::make_unique<mig::RecoveringDriverSource>(std::move(source), state, log);
     }
