@@ -11,6 +11,10 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 CTEST = ctest --output-on-failure --no-tests=error -j$(JOBS)
 
+# A compiler cache serves every clone of the project, wherever it is.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+
 .PHONY: build demo test check bench deps format format-check layers asan tsan fuzz clean
 
 deps:

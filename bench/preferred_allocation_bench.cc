@@ -90,9 +90,10 @@ void Replicas(benchmark::State& state, config::AllocationPolicy policy) {
 }
 
 void ReplicaArgs(benchmark::internal::Benchmark* bench) {
-  for (const int size : {1, 8, 64}) {
-    bench->Args({8, 100, size})->Args({16, 100, size})->Args({8, 1000, size});
+  for (const int gpus : {8, 16}) {
+    for (int size = 1; size <= 16; ++size) bench->Args({gpus, 100, size});
   }
+  for (const int size : {1, 8, 64}) bench->Args({8, 1000, size});
   bench->Unit(benchmark::kMicrosecond);
 }
 

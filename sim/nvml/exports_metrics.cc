@@ -134,6 +134,8 @@ int FillField(const DeviceView& d, abi::FieldValue* field) {
       return put(d.product.power_limit_watts * 1000);
     case 199:  // MIG can be queried whatever its mode
       return put(d.product.mig ? 1 : 0);
+    case 230:  // recovery action wanted: none, a GPU that answers has nothing left to recover from
+      return put(0);
     default:
       return abi::kNotSupported;
   }

@@ -200,7 +200,8 @@ int Library::Shutdown() {
 
 const char* Library::NodeName() {
   const std::lock_guard lock(mutex_);
-  if (*node_name_ == '\0') {
+  // Between sessions the next one counts, which may be of another node.
+  if (session_ == nullptr) {
     const Result<NodeSpec> node = NodeFromEnvironment(Environment("ALIQUOT_SIM_STATE"));
     if (node.ok()) node_name_ = names_.insert(node->name).first->c_str();
   }

@@ -100,7 +100,9 @@ void Initialise(Region* region, const std::string& node_text, const NodeState& i
   region->node_bytes = static_cast<std::uint32_t>(node_text.size());
   std::memcpy(region->node, node_text.data(), node_text.size());
   region->states[0] = initial;
-  std::atomic_thread_fence(std::memory_order_release);
+  // Keeps the compiler from writing the magic earlier. Other processes look only under the file
+  // lock, which orders the rest.
+  std::atomic_signal_fence(std::memory_order_release);
   std::memcpy(region->magic, kMagic, sizeof(kMagic));
 }
 

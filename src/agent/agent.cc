@@ -3,6 +3,7 @@
 #include "agent/agent.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <atomic>
 #include <boost/json/serialize.hpp>
@@ -124,6 +125,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin:
   std::unique_ptr<FileWatch> config_watch_;
   std::unique_ptr<http::Server> http_;
   bool reload_pending_ = false;
+  bool lists_changed_ = false;  // since the last heartbeat
   bool stopped_ = false;
   bool stuck_ = false;
   ThreadExecutor executor_;  // last: stops before what its tasks use is gone
@@ -257,6 +259,9 @@ void Agent::Impl::ReloadConfig() {
 void Agent::Impl::Heartbeat() {
   last_beat_.store(clock_.Now().time_since_epoch().count());
   Publish();
+  // A plan and its list leave holes of their size behind; the node's memory is worth a walk through
+  // the heap once it is quiet.
+  if (std::exchange(lists_changed_, false)) ::malloc_trim(0);
   executor_.PostAfter(kHeartbeat, [this] { Heartbeat(); });
 }
 
@@ -324,11 +329,13 @@ void Agent::Impl::OnAllocate(const std::string& resource, const std::vector<std:
 
 void Agent::Impl::OnListSent(const std::string& resource, std::size_t, std::size_t) {
   metrics_.list_updates.Increment({resource});
+  lists_changed_ = true;
   executor_.Post([this] { Publish(); });
 }
 
 void Agent::Impl::OnRegistration(const std::string& resource, bool ok) {
   metrics_.registrations.Increment({resource, ok ? "ok" : "failed"});
+  lists_changed_ = true;
   executor_.Post([this] { Publish(); });
 }
 
@@ -340,12 +347,13 @@ bool Agent::Impl::Stop() {
   executor_.Post([&] {
     stuck_ = !abandoned_.empty();
     if (monitor_) stuck_ = !monitor_->Stop() || stuck_;
-    reconciler_.reset();
-    plugins_.reset();
     done.set_value();
   });
   done.get_future().wait();
+  // Drops what is still queued, which counts on everything below being there.
   executor_.Stop();
+  reconciler_.reset();
+  plugins_.reset();
   registrar_.reset();
   transport_.reset();
   directory_.reset();

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "cdi/host_devices.h"
@@ -46,6 +47,44 @@ std::map<std::string, std::string> Reasons(const gpu::HealthSnapshot* health) {
   return reasons;
 }
 
+std::set<std::string> DeviceUuids(const gpu::Inventory& inventory) {
+  std::set<std::string> uuids;
+  for (const gpu::Gpu& gpu : inventory.gpus) {
+    uuids.insert(gpu.uuid);
+    for (const gpu::MigDevice& mig : gpu.mig_devices) uuids.insert(mig.uuid);
+  }
+  return uuids;
+}
+
+// A resource that cannot be offered as it is configured now keeps what it offered before, as long
+// as its devices are there and not offered elsewhere: a slip in the configuration must not empty
+// the node.
+void KeepRefused(const share::Plan& former, const gpu::Inventory& inventory, share::Plan& plan) {
+  std::set<std::string> free = DeviceUuids(inventory);
+  std::set<std::string> names;
+  for (const share::PlannedResource& resource : plan.resources) {
+    names.insert(resource.name);
+    for (const share::PlannedDevice& device : resource.devices) free.erase(device.device_uuid);
+  }
+  for (share::Condition& condition : plan.conditions) {
+    if (condition.severity != share::Condition::Severity::kError) continue;
+    const auto kept = std::find_if(
+        former.resources.begin(), former.resources.end(),
+        [&](const share::PlannedResource& resource) { return resource.name == condition.object; });
+    if (kept == former.resources.end() || names.contains(kept->name)) continue;
+    const bool possible = std::all_of(
+        kept->devices.begin(), kept->devices.end(),
+        [&](const share::PlannedDevice& device) { return free.contains(device.device_uuid); });
+    if (!possible) continue;
+    condition.message += "; what was offered before stays";
+    plan.resources.push_back(*kept);
+  }
+  std::sort(plan.resources.begin(), plan.resources.end(),
+            [](const share::PlannedResource& a, const share::PlannedResource& b) {
+              return a.name < b.name;
+            });
+}
+
 }  // namespace
 
 void Reconciler::SetConfig(std::shared_ptr<const config::Config> config) {
@@ -75,7 +114,9 @@ void Reconciler::SetHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
 
 void Reconciler::Reconcile() {
   if (!config_ || !inventory_) return;
-  auto plan = std::make_shared<const share::Plan>(share::BuildPlan(*inventory_, *config_));
+  share::Plan built = share::BuildPlan(*inventory_, *config_);
+  if (plan_) KeepRefused(*plan_, *inventory_, built);
+  auto plan = std::make_shared<const share::Plan>(std::move(built));
   const cdi::Roots roots = cdi::ResolveRoots(config_->flags);
   cdi::HostDevices host = cdi::ReadHostDevices(roots.dev);
   cdi::PublishedDevices cdi_devices = WriteCdiFiles(host, roots);

@@ -149,6 +149,7 @@ TEST(Roots, TheDevRootIsTheDriverRootIfThatHasDevices) {
   config::Flags flags;
   flags.container_driver_root = tree.root();
   flags.nvidia_driver_root = "/run/nvidia/driver/";
+  flags.nvidia_dev_root = flags.nvidia_driver_root;  // as config leaves it unless set
   EXPECT_EQ(ResolveRoots(flags).dev, "");
   tree.Directory("/dev");
   const Roots roots = ResolveRoots(flags);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/agent_command.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "cli/mig_options.h"
 #include "cli/node.h"
 #include "mig/recovery.h"
+#include "rpc/grpc_library.h"
 
 namespace aliquot::cli {
 namespace {
@@ -35,7 +37,7 @@ struct Options {
 };
 
 // What outlives everything else in the process, because a driver thread that hangs may be left
-// behind with references to it.
+// behind with references to it. Never deleted.
 struct Surroundings {
   SystemClock clock;
   agent::RecentLog recent{50};
@@ -59,8 +61,8 @@ Status ParseListen(const std::string& text, agent::AgentOptions& options) {
   const auto port =
       colon == std::string::npos ? std::nullopt : ParseUnsigned(text.substr(colon + 1));
   if (!port || *port > 65535) {
-    return Error{Code::kInvalidArgument,
-                 "--listen \"" + text + "\" is not ADDRESS:PORT, such as 127.0.0.1:9410"};
+    return Error{Code::kInvalidArgument, "--listen (ALIQUOT_LISTEN): \"" + text +
+                                             "\" is not ADDRESS:PORT, such as 127.0.0.1:9410"};
   }
   std::string address = text.substr(0, colon);
   if (address.size() > 1 && address.front() == '[' && address.back() == ']') {
@@ -94,6 +96,9 @@ void Run(Options& options, Console& console) {
   const sigset_t signals = OurSignals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  // By default every thread may get an arena of its own, up to eight per core: most of what is
+  // resident would be holes in them. The agent allocates too little to need more than two.
+  ::mallopt(M_ARENA_MAX, 2);
 
   options.agent.sources.environment = ReadEnvironment();
   {
@@ -113,10 +118,12 @@ void Run(Options& options, Console& console) {
     console.exit_code = kExitUsage;
     return;
   }
+  std::string simulated;  // the library of a simulated node
   if (options.node.simulated()) {
     if (const auto checked = OpenNode(options.node); !checked.ok()) {
       return console.Fail(checked.error());
     }
+    simulated = *FindSimulatedNvml();
   }
   options.agent.monitor.observer.poll_interval =
       std::chrono::milliseconds(static_cast<long long>(options.poll_seconds * 1000));
@@ -126,11 +133,14 @@ void Run(Options& options, Console& console) {
 
   auto* surroundings = new Surroundings(options.verbose);
   const Logger& log = surroundings->log;
-  options.agent.open_driver = [node = options.node, state = MigState(options),
+  options.agent.open_driver = [simulated, state = MigState(options),
                                &log](const std::string& root) {
-    NodeChoice choice = node;
-    choice.driver_root = root;
-    auto source = std::move(OpenNode(choice)).value();
+    std::unique_ptr<gpu::DriverSource> source;
+    if (simulated.empty()) {
+      source = std::make_unique<gpu::NvmlDriverSource>(root);
+    } else {
+      source = std::make_unique<gpu::FileDriverSource>(simulated);
+    }
     if (!state.empty()) {
       source = std::make_unique<mig::RecoveringDriverSource>(std::move(source), state, log);
     }
@@ -138,6 +148,7 @@ void Run(Options& options, Console& console) {
   };
   auto agent = agent::Agent::Start(options.agent, surroundings->clock, log, surroundings->recent);
   if (!agent.ok()) return console.Fail(agent.error());
+  rpc::KeepGrpc();
   log.Info("agent started", {{"version", agent::kVersion}});
   int number = 0;
   while (::sigwait(&signals, &number) == 0) {
@@ -151,10 +162,10 @@ void Run(Options& options, Console& console) {
   log.Info("stopping", {{"signal", ::strsignal(number)}});
   if (!(*agent)->Stop()) {
     log.Error("a driver call hangs; leaving its thread behind");
-    ::_exit(kExitDone);
   }
-  agent->reset();
-  delete surroundings;
+  // Everything is withdrawn. What is left are threads of gRPC, and of a driver that hangs, which
+  // must not see their memory go.
+  ::_exit(kExitDone);
 }
 
 }  // namespace

@@ -36,7 +36,8 @@ int ExitStatus(int status) {
 
 Result<std::unique_ptr<ChildProcess>> ChildProcess::Start(
     const std::vector<std::string>& arguments,
-    const std::map<std::string, std::string>& environment, const std::string& log_path) {
+    const std::map<std::string, std::string>& environment, const std::string& log_path,
+    const std::string& program) {
   std::vector<std::string> argv = {"aliquot"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   std::map<std::string, std::string> merged = ReadEnvironment();
@@ -50,10 +51,10 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::Start(
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, log.get(), STDERR_FILENO);
   pid_t pid = -1;
-  const int failure = ::posix_spawn(&pid, "/proc/self/exe", &actions, nullptr,
-                                    Pointers(argv).data(), Pointers(envp).data());
+  const int failure = ::posix_spawn(&pid, program.c_str(), &actions, nullptr, Pointers(argv).data(),
+                                    Pointers(envp).data());
   ::posix_spawn_file_actions_destroy(&actions);
-  if (failure != 0) return ErrnoError("cannot start the agent", failure);
+  if (failure != 0) return ErrnoError("cannot start " + program, failure);
   return std::unique_ptr<ChildProcess>(new ChildProcess(pid));
 }
 

@@ -13,14 +13,16 @@
 
 namespace aliquot::cli {
 
-// This program started once more as a child, its standard error appended to a file. Ended with
-// SIGTERM, then SIGKILL after five seconds, on destruction.
+// A program as a child process, its standard error appended to a file. Ended with SIGTERM, then
+// SIGKILL after five seconds, on destruction.
 class ChildProcess {
  public:
-  // `arguments` without the program's name; `environment` is added to this process's.
+  // `arguments` without the program's name; `environment` is added to this process's. `program` is
+  // the path of an aliquot, by default the one that is running.
   static Result<std::unique_ptr<ChildProcess>> Start(
       const std::vector<std::string>& arguments,
-      const std::map<std::string, std::string>& environment, const std::string& log_path);
+      const std::map<std::string, std::string>& environment, const std::string& log_path,
+      const std::string& program = "/proc/self/exe");
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;

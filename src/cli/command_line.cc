@@ -3,6 +3,11 @@
 #include "cli/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <ostream>
+#include <string>
+#include <vector>
 
 #include "agent/agent.h"
 #include "cli/agent_command.h"
@@ -37,6 +42,37 @@ Result<std::vector<config::Diagnostic>> CheckAgainstNode(const config::Config& c
   return diagnostics;
 }
 
+// The arguments without the program's name, last first, as CLI11 takes them. It reads "--name=" as
+// "--name" with its value still to come, which would swallow the next argument; here it means the
+// empty value.
+std::vector<std::string> Arguments(int argc, const char* const* argv) {
+  std::vector<std::string> arguments;
+  for (int i = 1; i < argc; ++i) {
+    std::string argument = argv[i];
+    const bool empty_value =
+        argument.starts_with("--") && argument.find('=') + 1 == argument.size();
+    if (empty_value) argument.pop_back();
+    arguments.push_back(std::move(argument));
+    if (empty_value) arguments.emplace_back();
+  }
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
+}
+
+// CLI11 names the option also where the bad value is that of its environment variable.
+std::string VariableBehind(const CLI::App& root, const CLI::ParseError& error) {
+  const std::string_view message = error.what();
+  for (const CLI::App* command : root.get_subcommands()) {
+    for (const CLI::Option* option : command->get_options()) {
+      const std::string& variable = option->get_envname();
+      if (variable.empty() || !message.starts_with(option->get_name() + ":")) continue;
+      const char* value = std::getenv(variable.c_str());
+      if (value != nullptr && message.find(value) != std::string_view::npos) return variable;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 int RunCommandLine(int argc, const char* const* argv, Console& console) {
@@ -52,8 +88,12 @@ int RunCommandLine(int argc, const char* const* argv, Console& console) {
   AddDemoCommand(root, console);
   AddSimCommand(root, console);
   try {
-    root.parse(argc, argv);
+    root.parse(Arguments(argc, argv));
   } catch (const CLI::ParseError& error) {
+    const std::string variable = VariableBehind(root, error);
+    if (!variable.empty()) {
+      console.err << "from the environment variable " << variable << ": ";
+    }
     return root.exit(error, console.out, console.err) == 0 ? kExitDone : kExitUsage;
   }
   console.out.flush();

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "gpu/inventory_reader.h"
+#include "sim/model/node.h"
 
 namespace aliquot::cli {
 
@@ -37,6 +38,8 @@ Result<std::unique_ptr<gpu::DriverSource>> OpenNode(const NodeChoice& choice) {
     return std::unique_ptr<gpu::DriverSource>(
         std::make_unique<gpu::NvmlDriverSource>(choice.driver_root));
   }
+  // The simulated driver itself could only say that there is no driver.
+  if (const auto known = sim::LoadNode(choice.node); !known.ok()) return known.error();
   Result<std::string> library = FindSimulatedNvml();
   if (!library.ok()) return library.error();
   ::setenv("ALIQUOT_SIM_NODE", choice.node.c_str(), 1);

@@ -33,7 +33,8 @@ Result<std::string> FindSimulatedNvml();
 
 // The choice as the rest of the program takes it. For a simulated node this also sets the
 // environment variable ALIQUOT_SIM_NODE, which the simulated library reads; call it before any
-// thread is started.
+// thread is started. Fails if there is no such simulated node; whether there is a driver is seen
+// only when the source is used.
 Result<std::unique_ptr<gpu::DriverSource>> OpenNode(const NodeChoice& choice);
 
 // One look at the node; blocks.

@@ -333,6 +333,14 @@ TEST(Sharing, ChecksMps) {
                    .sharing.fail_requests_greater_than_one);
 }
 
+TEST(Sharing, ChecksTimeSlicingAlsoBesideMps) {
+  const auto outcome = ResolveText(
+      "sharing:\n  timeSlicing: {resources: [{name: gpu, replicas: 1}]}\n"
+      "  mps: {resources: [{name: gpu, replicas: 2}]}\n");
+  EXPECT_NE(Listing(outcome.diagnostics).find("number of replicas must be >= 2"),
+            std::string::npos);
+}
+
 TEST(Sharing, WarnsOfKeysInTheWrongCase) {
   ExpectWarned(
       {{"sharing:\n  timeSlicing:\n    RenameByDefault: true\n    resources: [{name: gpu, "

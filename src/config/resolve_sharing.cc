@@ -146,11 +146,12 @@ void ResolveSharing(const ConfigFile& file, Config& config, Problems& problems) 
                   "customizing resources is not supported, it is ignored",
                   std::string(kExtendedHint));
   }
-  if (file.mps) {
-    ResolveSection(*file.mps, true, config, problems);
-  } else if (file.time_slicing) {
-    ResolveSection(*file.time_slicing, false, config, problems);
+  if (file.time_slicing) {
+    // Beside mps it is an error already, but its own problems are told all the same.
+    Config unused = config;
+    ResolveSection(*file.time_slicing, false, file.mps ? unused : config, problems);
   }
+  if (file.mps) ResolveSection(*file.mps, true, config, problems);
 }
 
 }  // namespace aliquot::config

@@ -143,10 +143,12 @@ void GpuMonitor::Watchdog() {
     listener_.OnHang({slow->name, slow->duration, true});
   }
   const auto call = worker_->tracker.Current();
-  if (call && call->duration >= options_.hang_after && call->id != reported_call_) {
-    reported_call_ = call->id;
-    log_.Error("driver call does not return",
-               {{"call", call->name}, {"seconds", fmt::format("{:.1f}", Seconds(call->duration))}});
+  if (call && call->duration >= options_.hang_after) {
+    if (std::exchange(reported_call_, call->id) != call->id) {
+      log_.Error(
+          "driver call does not return",
+          {{"call", call->name}, {"seconds", fmt::format("{:.1f}", Seconds(call->duration))}});
+    }
     listener_.OnHang({call->name, call->duration, false});
   }
   timer_ = executor_.PostAfter(options_.hang_after / 4, [this] { Watchdog(); });

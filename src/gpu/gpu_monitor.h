@@ -60,7 +60,7 @@ class GpuMonitor {
   GpuMonitorListener& listener_;
   std::shared_ptr<Worker> worker_;  // shared with the driver thread
   Executor::TimerId timer_ = 0;
-  std::uint64_t reported_call_ = 0;  // id of the call last reported as hanging
+  std::uint64_t reported_call_ = 0;  // id of the call last logged as hanging
   bool stopped_ = false;
   bool abandoned_ = false;
 };

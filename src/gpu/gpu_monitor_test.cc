@@ -112,16 +112,21 @@ TEST_F(MonitorTest, NeverStartedIsFine) {
   EXPECT_TRUE(monitor.Stop());
 }
 
-TEST_F(MonitorTest, AHangingCallIsReportedOnce) {
+// The metric of the hang and the alert on it live from the duration that grows.
+TEST_F(MonitorTest, AHangingCallIsReportedAsLongAsItLasts) {
   GpuMonitor& monitor = Start();
   nvml_.Hang("nvmlDeviceGetMemoryInfo");
   monitor.Refresh();
   WaitUntilBlocked();
-  executor_.Advance(seconds(30));
-  ASSERT_EQ(listener_.hangs().size(), 1u);
-  EXPECT_EQ(listener_.hangs()[0].call, "nvmlDeviceGetMemoryInfo");
-  EXPECT_FALSE(listener_.hangs()[0].returned);
-  EXPECT_GE(listener_.hangs()[0].duration, seconds(10));
+  executor_.Advance(seconds(9));
+  EXPECT_TRUE(listener_.hangs().empty());
+  executor_.Advance(seconds(60));
+  const std::vector<HangReport> hangs = listener_.hangs();
+  ASSERT_GE(hangs.size(), 2u);
+  EXPECT_EQ(hangs.front().call, "nvmlDeviceGetMemoryInfo");
+  EXPECT_FALSE(hangs.front().returned);
+  EXPECT_GE(hangs.front().duration, seconds(10));
+  EXPECT_GT(hangs.back().duration, seconds(60));
   nvml_.Release();
   EXPECT_TRUE(monitor.Stop());
 }
@@ -137,9 +142,9 @@ TEST_F(MonitorTest, TheReturnOfAHangingCallIsReported) {
   monitor.Refresh();
   EXPECT_TRUE(listener_.WaitFor([](auto& l) { return l.inventory_->gpus[0].name == "changed"; }));
   executor_.Advance(seconds(3));
-  ASSERT_EQ(listener_.hangs().size(), 2u);
-  EXPECT_TRUE(listener_.hangs()[1].returned);
-  EXPECT_EQ(listener_.hangs()[1].duration, seconds(30));
+  ASSERT_FALSE(listener_.hangs().empty());
+  EXPECT_TRUE(listener_.hangs().back().returned);
+  EXPECT_EQ(listener_.hangs().back().duration, seconds(30));
 }
 
 TEST_F(MonitorTest, StopIsBoundedWhileTheDriverHangs) {

@@ -48,6 +48,7 @@ class GpuMonitorListener {
   virtual void OnDriverAvailable() = 0;
   // Health or event counters differ from the last ones given.
   virtual void OnHealth(std::shared_ptr<const HealthSnapshot> health) = 0;
+  // Repeated with the growing duration while the call does not return.
   virtual void OnHang(const HangReport& report) = 0;
 };
 

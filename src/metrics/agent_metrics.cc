@@ -27,8 +27,6 @@ AgentMetrics::AgentMetrics(Registry& registry)
           {"aliquot_nvml_hang_seconds",
            "How long the NVML call in progress has been blocked, in seconds; 0 if none is.",
            {}})),
-      nvml_errors(registry.AddCounter(
-          {"aliquot_nvml_errors_total", "NVML calls that failed unexpectedly.", {"call"}})),
       build_info_(registry.AddGauge(
           {"aliquot_build_info", "Always 1; the labels describe the program.", {"version"}})),
       node_simulated_(registry.AddGauge(

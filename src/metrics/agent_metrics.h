@@ -37,7 +37,6 @@ class AgentMetrics {
   Counter& list_updates;   // resource
   Gauge& driver_up;        // 1 while NVML answers
   Gauge& nvml_hang;        // seconds the call in progress has been blocked; 0 if none
-  Counter& nvml_errors;    // call
 
  private:
   Gauge& build_info_;

@@ -33,6 +33,13 @@ show nvidia-smi topo -m
 show nvidia-smi mig -lgip
 show "$aliquot" demo --real
 
+printf '\n$ answers of the real NVML against the simulated H200 (< real, > simulated)\n'
+python3 tests/interop/answers.py libnvidia-ml.so.1 >"$dir/answers-real.txt"
+ALIQUOT_SIM_NODE=h200-x1 python3 tests/interop/answers.py out/sim/libnvidia-ml.so.1 \
+  >"$dir/answers-simulated.txt"
+wc -l <"$dir/answers-real.txt"
+diff "$dir/answers-real.txt" "$dir/answers-simulated.txt" && echo "no difference"
+
 printf '\n$ aliquot agent, idle for 30 s on the real driver\n'
 work=$(mktemp -d)
 "$aliquot" agent --kubelet-socket= --cdi-root "$work" --listen 127.0.0.1:9410 \
