@@ -104,7 +104,7 @@ unsigned TopologyLevel(const NodeSpec& node, unsigned a, unsigned b) {
 
 std::vector<NvLinkEnd> NvLinks(const NodeSpec& node, unsigned gpu) {
   const Product& product = *node.gpus[gpu].product;
-  if (product.nvlink == NvLinkKind::kNone) return {};
+  if (product.nvlink == NvLinkKind::kNone || (node.nvlinks && node.nvlinks->empty())) return {};
   std::vector<NvLinkEnd> ends(product.nvlink_count);
   if (!node.nvlinks) {
     // Without a list: a board with a switch uses all its links, bridges are not plugged in.

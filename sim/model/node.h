@@ -76,7 +76,7 @@ struct NodeSpec {
   std::string nvml;           // "13.580.159.04"
   int cuda_version = 0;       // 1000 * major + 10 * minor
   std::vector<GpuSpec> gpus;  // in NVML's order
-  // Absent: what the products' usual boards have.
+  // Absent: what the products' usual boards have. Empty: no NVLink at all.
   std::optional<std::vector<NvLinkSpec>> nvlinks;
   std::vector<FaultSpec> faults;
   // Whether the driver can reset GPUs; it cannot in a virtual machine with passed-through GPUs.

@@ -87,7 +87,7 @@ struct Product {
   unsigned pcie_width = 0;
   bool paired = false;  // on its usual board, two GPUs sit behind one PCIe switch
   std::uint64_t memory_total_mib = 0;
-  std::uint64_t memory_reserved_mib = 0;  // part of the total that nobody can allocate
+  std::uint64_t memory_reserved_kib = 0;  // part of the total that nobody can allocate
   std::uint64_t bar1_mib = 0;
   unsigned memory_bus_width = 0;  // bits
   unsigned power_limit_watts = 0;
@@ -95,6 +95,7 @@ struct Product {
   unsigned power_idle_watts = 0;
   unsigned graphics_clock_mhz = 0;  // greatest
   unsigned memory_clock_mhz = 0;    // greatest
+  unsigned video_clock_mhz = 0;     // greatest
   bool ecc = false;                 // has ECC and has it on
   NvLinkKind nvlink = NvLinkKind::kNone;
   unsigned nvlink_count = 0;
@@ -104,6 +105,9 @@ struct Product {
   std::optional<MigTraits> mig;
 
   std::uint64_t memory_total_bytes() const { return memory_total_mib << 20; }
+  std::uint64_t memory_reserved_bytes() const { return memory_reserved_kib << 10; }
+  // Stacked memory has a bus this wide; such GPUs rest in P0, others in P8.
+  bool has_hbm() const { return memory_bus_width > 1024; }
   // The profile with that NVML index, id or name; null if there is none.
   const MigProfile* ProfileByIndex(unsigned index) const;
   const MigProfile* ProfileById(unsigned id) const;

@@ -139,11 +139,11 @@ class ProductParser {
   }
 
   void ReadMemory(const YAML::Node& memory) {
-    if (!reader_.CheckMap(memory, "memory", {"totalMiB", "reservedMiB", "bar1MiB", "busWidth"})) {
+    if (!reader_.CheckMap(memory, "memory", {"totalMiB", "reservedKiB", "bar1MiB", "busWidth"})) {
       return;
     }
     product_.memory_total_mib = Number(memory, "totalMiB", 1024, kMostMib);
-    product_.memory_reserved_mib = Number(memory, "reservedMiB", 0, 1024);
+    product_.memory_reserved_kib = Number(memory, "reservedKiB", 0, 1 << 20);
     product_.bar1_mib = Number(memory, "bar1MiB", 1, kMostMib);
     product_.memory_bus_width = Number(memory, "busWidth", 1);
   }
@@ -156,9 +156,11 @@ class ProductParser {
       product_.power_idle_watts = Number(power, "idleWatts", 1);
     }
     const YAML::Node clocks = reader_.Require(root, "clocks");
-    if (reader_.CheckMap(clocks, "clocks", {"graphicsMHz", "memoryMHz"})) {
+    if (reader_.CheckMap(clocks, "clocks", {"graphicsMHz", "memoryMHz", "videoMHz"})) {
       product_.graphics_clock_mhz = Number(clocks, "graphicsMHz", 1);
       product_.memory_clock_mhz = Number(clocks, "memoryMHz", 1);
+      product_.video_clock_mhz = static_cast<unsigned>(
+          reader_.Integer(clocks, "videoMHz", 1, kMostCount).value_or(product_.graphics_clock_mhz));
     }
   }
 

@@ -285,6 +285,33 @@ struct ViolationTime {
 };
 static_assert(sizeof(ViolationTime) == 16);
 
+struct FabricInfo {
+  unsigned char cluster_uuid[16];
+  int status;
+  unsigned clique_id;
+  unsigned char state;
+};
+static_assert(sizeof(FabricInfo) == 28);
+struct FabricInfoV2 {
+  unsigned version;
+  unsigned char cluster_uuid[16];
+  int status;
+  unsigned clique_id;
+  unsigned char state;
+  unsigned health_mask;
+};
+static_assert(sizeof(FabricInfoV2) == 36);
+struct FabricInfoV3 {
+  unsigned version;
+  unsigned char cluster_uuid[16];
+  int status;
+  unsigned clique_id;
+  unsigned char state;
+  unsigned health_mask;
+  unsigned char health_summary;
+};
+static_assert(sizeof(FabricInfoV3) == 40);
+
 struct GpmSupport {
   unsigned version;
   unsigned is_supported_device;
@@ -300,7 +327,6 @@ inline constexpr unsigned kTopologyMultiple = 20;
 inline constexpr unsigned kTopologyNode = 40;
 inline constexpr unsigned kTopologySystem = 50;
 
-inline constexpr unsigned kNvLinkMaxLinks = 18;
 inline constexpr unsigned kNvLinkRemoteGpu = 0;
 inline constexpr unsigned kNvLinkRemoteSwitch = 2;
 
@@ -314,8 +340,5 @@ inline constexpr unsigned long long kEventsSupported = 0xFF9F;
 // nvmlDeviceGetGpuInstanceProfileInfo refuses indices from here on (driver 580).
 inline constexpr unsigned kGpuInstanceProfileCount = 17;
 inline constexpr unsigned kComputeInstanceProfileCount = 9;
-
-inline constexpr unsigned kInitFlagNoGpus = 1;
-inline constexpr unsigned kInitFlagNoAttach = 2;
 
 }  // namespace aliquot::sim::abi

@@ -13,6 +13,7 @@ namespace {
 
 constexpr unsigned kBusTypePcie = 2;  // NVML_BUS_TYPE_PCIE
 constexpr unsigned kAddressingNone = 0;
+constexpr unsigned kArchitectureHopper = 9;  // NVML_DEVICE_ARCH_HOPPER
 
 template <typename T>
 int Put(T* out, T value) {
@@ -273,15 +274,30 @@ ALIQUOT_SIM_EXPORT int nvmlDeviceGetEccMode(abi::Device device, unsigned* curren
   });
 }
 
-// No simulated board is part of a multi-node NVLink fabric.
-ALIQUOT_SIM_EXPORT int nvmlDeviceGetGpuFabricInfo(abi::Device device, void* info) {
-  return GpuCall("nvmlDeviceGetGpuFabricInfo", device, [&](const DeviceView&) -> int {
-    return info == nullptr ? abi::kInvalidArgument : abi::kNotSupported;
+// No simulated board is part of an NVLink fabric: from Hopper on the answer is an empty record
+// (whose state 0 means "not supported"), before an error.
+ALIQUOT_SIM_EXPORT int nvmlDeviceGetGpuFabricInfo(abi::Device device, abi::FabricInfo* info) {
+  return GpuCall("nvmlDeviceGetGpuFabricInfo", device, [&](const DeviceView& d) -> int {
+    if (info == nullptr) return abi::kInvalidArgument;
+    if (d.product.architecture < kArchitectureHopper) return abi::kNotSupported;
+    *info = {};
+    return abi::kSuccess;
   });
 }
-ALIQUOT_SIM_EXPORT int nvmlDeviceGetGpuFabricInfoV(abi::Device device, void* info) {
-  return GpuCall("nvmlDeviceGetGpuFabricInfoV", device, [&](const DeviceView&) -> int {
-    return info == nullptr ? abi::kInvalidArgument : abi::kNotSupported;
+ALIQUOT_SIM_EXPORT int nvmlDeviceGetGpuFabricInfoV(abi::Device device, unsigned* info) {
+  return GpuCall("nvmlDeviceGetGpuFabricInfoV", device, [&](const DeviceView& d) -> int {
+    if (info == nullptr) return abi::kInvalidArgument;
+    if (d.product.architecture < kArchitectureHopper) return abi::kNotSupported;
+    const unsigned version = *info;
+    if (version == abi::StructVersion<abi::FabricInfoV2>(2)) {
+      *reinterpret_cast<abi::FabricInfoV2*>(info) = {};
+    } else if (version == abi::StructVersion<abi::FabricInfoV3>(3)) {
+      *reinterpret_cast<abi::FabricInfoV3*>(info) = {};
+    } else {
+      return abi::kArgumentVersionMismatch;
+    }
+    *info = version;
+    return abi::kSuccess;
   });
 }
 

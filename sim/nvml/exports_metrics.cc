@@ -14,6 +14,7 @@ namespace {
 
 constexpr unsigned kClockGraphics = 0;  // NVML_CLOCK_*
 constexpr unsigned kClockMemory = 2;
+constexpr unsigned kClockVideo = 3;
 constexpr unsigned kClockCount = 4;
 constexpr unsigned kIdleGraphicsMhz = 210;
 constexpr unsigned kSamplingPeriodUs = 167000;
@@ -44,7 +45,7 @@ struct MemoryAmounts {
 MemoryAmounts Memory(const DeviceView& d) {
   if (!d.is_mig) {
     const Product& product = d.product;
-    return {product.memory_total_bytes(), product.memory_reserved_mib << 20,
+    return {product.memory_total_bytes(), product.memory_reserved_bytes(),
             UsedMemory(d.state, d.index)};
   }
   // Compute instances of one GPU instance share its memory.
@@ -58,10 +59,20 @@ unsigned PowerMilliwatts(const DeviceView& d) {
 
 unsigned TemperatureCelsius(const DeviceView& d) { return 31 + d.index % 4 + Busy(d) * 2 / 5; }
 
+unsigned MaxClockMhz(const Product& product, unsigned type) {
+  if (type == kClockMemory) return product.memory_clock_mhz;
+  return type == kClockVideo ? product.video_clock_mhz : product.graphics_clock_mhz;
+}
+
 unsigned ClockMhz(const DeviceView& d, unsigned type) {
-  if (type == kClockMemory) return d.product.memory_clock_mhz;
-  const unsigned most = d.product.graphics_clock_mhz;
+  const unsigned most = MaxClockMhz(d.product, type);
+  if (type == kClockMemory) return most;
   return Busy(d) == 0 ? std::min(kIdleGraphicsMhz, most) : most;
+}
+
+// P0 at work; at rest P8, or P0 for GPUs with stacked memory.
+unsigned PerformanceState(const DeviceView& d) {
+  return Busy(d) == 0 && !d.product.has_hbm() ? 8 : 0;
 }
 
 // Since the machine started, at idle power: steady and never falling.
@@ -250,27 +261,22 @@ ALIQUOT_SIM_EXPORT int nvmlDeviceGetClockInfo(abi::Device device, unsigned type,
 ALIQUOT_SIM_EXPORT int nvmlDeviceGetMaxClockInfo(abi::Device device, unsigned type, unsigned* mhz) {
   return GpuCall("nvmlDeviceGetMaxClockInfo", device, [&](const DeviceView& d) -> int {
     if (type >= kClockCount) return abi::kInvalidArgument;
-    return Put(mhz,
-               type == kClockMemory ? d.product.memory_clock_mhz : d.product.graphics_clock_mhz);
+    return Put(mhz, MaxClockMhz(d.product, type));
   });
 }
 ALIQUOT_SIM_EXPORT int nvmlDeviceGetApplicationsClock(abi::Device device, unsigned type,
                                                       unsigned* mhz) {
   return GpuCall("nvmlDeviceGetApplicationsClock", device, [&](const DeviceView& d) -> int {
     if (type != kClockGraphics && type != kClockMemory) return abi::kInvalidArgument;
-    return Put(mhz,
-               type == kClockMemory ? d.product.memory_clock_mhz : d.product.graphics_clock_mhz);
+    return Put(mhz, MaxClockMhz(d.product, type));
   });
 }
 
-// P0 at work, P8 at rest.
 ALIQUOT_SIM_EXPORT int nvmlDeviceGetPerformanceState(abi::Device device, unsigned* state) {
-  return Number("nvmlDeviceGetPerformanceState", device, state,
-                [](const DeviceView& d) { return Busy(d) == 0 ? 8u : 0u; });
+  return Number("nvmlDeviceGetPerformanceState", device, state, PerformanceState);
 }
 ALIQUOT_SIM_EXPORT int nvmlDeviceGetPowerState(abi::Device device, unsigned* state) {
-  return Number("nvmlDeviceGetPowerState", device, state,
-                [](const DeviceView& d) { return Busy(d) == 0 ? 8u : 0u; });
+  return Number("nvmlDeviceGetPowerState", device, state, PerformanceState);
 }
 
 ALIQUOT_SIM_EXPORT int nvmlDeviceGetCurrentClocksEventReasons(abi::Device device,
@@ -321,12 +327,13 @@ ALIQUOT_SIM_EXPORT int nvmlDeviceGetMemoryErrorCounter(abi::Device device, unsig
                                                        unsigned long long* count) {
   constexpr unsigned kLocations = 8;
   constexpr unsigned kDram = 2;
+  constexpr unsigned kSram = 7;
   return GpuCall("nvmlDeviceGetMemoryErrorCounter", device, [&](const DeviceView& d) -> int {
     if (error_type > 1 || counter_type > 1 || location >= kLocations) {
       return abi::kInvalidArgument;
     }
-    if (!d.product.ecc) return abi::kNotSupported;
-    if (location != kDram) return Put(count, 0ull);
+    if (!d.product.ecc || (location != kDram && location != kSram)) return abi::kNotSupported;
+    if (location == kSram) return Put(count, 0ull);
     return Put<unsigned long long>(count,
                                    error_type == 0 ? d.gpu.ecc_corrected : d.gpu.ecc_uncorrected);
   });

@@ -45,12 +45,11 @@ bool NvLinked(const NodeSpec& node, unsigned a, unsigned b) {
   return to_switch(ends) && to_switch(NvLinks(node, b));
 }
 
-// A call about one link: body(view, end). Links a GPU does not have are not supported; numbers no
-// GPU has are invalid.
+// A call about one link: body(view, end). Nothing of it is supported by GPUs
+// without links; others know the numbers of their own links only.
 template <typename Body>
 int LinkCall(std::string_view name, abi::Device device, unsigned link, Body body) {
   return GpuCall(name, device, [&](const DeviceView& d) -> int {
-    if (link >= abi::kNvLinkMaxLinks) return abi::kInvalidArgument;
     const std::vector<NvLinkEnd> ends = NvLinks(d.session.node(), d.index);
     if (ends.empty()) return abi::kNotSupported;
     if (link >= ends.size()) return abi::kInvalidArgument;

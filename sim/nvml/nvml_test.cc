@@ -26,7 +26,6 @@ TEST_F(NvmlBasics, InitIsCounted) {
   Start("t4-x1");
   EXPECT_EQ(Call("nvmlInit"), abi::kSuccess);
   EXPECT_EQ(Call("nvmlInitWithFlags", 1u), abi::kSuccess);
-  EXPECT_EQ(Call("nvmlInitWithFlags", 64u), abi::kInvalidArgument);
   EXPECT_EQ(Call("nvmlShutdown"), abi::kSuccess);
   EXPECT_EQ(Call("nvmlShutdown"), abi::kSuccess);
   EXPECT_EQ(Number("nvmlDeviceGetIndex", Gpu(0)), 0u);
@@ -107,6 +106,21 @@ TEST_F(NvmlBasics, GoldenAnswersOfAnH200WithMigOff) {
   EXPECT_EQ(Call("nvmlDeviceGetNumaNodeId", gpu, &number), abi::kNotSupported);
   abi::MemoryV2 memory{};
   EXPECT_EQ(Call("nvmlDeviceGetMemoryInfo_v2", gpu, &memory), abi::kFunctionNotFound);
+  for (const unsigned link : {0u, 18u, 99u}) {
+    EXPECT_EQ(Call("nvmlDeviceGetNvLinkState", gpu, link, &number), abi::kNotSupported);
+  }
+  unsigned long long errors = 9;
+  for (unsigned location = 0; location < 9; ++location) {
+    const int counted = location == 2 || location == 7 ? abi::kSuccess : abi::kNotSupported;
+    EXPECT_EQ(Call("nvmlDeviceGetMemoryErrorCounter", gpu, 1u, 0u, location, &errors),
+              location == 8 ? abi::kInvalidArgument : counted);
+  }
+  abi::FabricInfo fabric{};
+  EXPECT_EQ(Call("nvmlDeviceGetGpuFabricInfo", gpu, &fabric), abi::kSuccess);
+  EXPECT_EQ(fabric.state, 0u);
+  EXPECT_EQ(Call("nvmlDeviceGetRetiredPages", gpu, 0u, &number,
+                 static_cast<unsigned long long*>(nullptr)),
+            abi::kNotSupported);
 }
 
 TEST_F(NvmlBasics, IdentityOfAnH200) {
@@ -125,7 +139,16 @@ TEST_F(NvmlBasics, IdentityOfAnH200) {
   memory.version = abi::StructVersion<abi::MemoryV2>(2);
   EXPECT_EQ(Call("nvmlDeviceGetMemoryInfo_v2", gpu, &memory), abi::kSuccess);
   EXPECT_EQ(memory.total, 150754820096u);
+  EXPECT_EQ(memory.reserved, 644939776u);
   EXPECT_EQ(memory.total, memory.reserved + memory.free + memory.used);
+  EXPECT_EQ(Number("nvmlDeviceGetMemoryBusWidth", gpu), 6016u);
+  EXPECT_EQ(Number("nvmlDeviceGetPerformanceState", gpu), 0u) << "also at rest";
+  const unsigned clocks[] = {1980, 1980, 3201, 1545};
+  for (unsigned type = 0; type < 4; ++type) {
+    unsigned mhz = 0;
+    EXPECT_EQ(Call("nvmlDeviceGetMaxClockInfo", gpu, type, &mhz), abi::kSuccess);
+    EXPECT_EQ(mhz, clocks[type]);
+  }
   abi::Memory first{};
   EXPECT_EQ(Call("nvmlDeviceGetMemoryInfo", gpu, &first), abi::kSuccess);
   EXPECT_EQ(first.used, memory.reserved + memory.used);

@@ -196,7 +196,7 @@ bool HasProcess(const NodeState& state, unsigned gpu, std::optional<unsigned> gi
 std::uint64_t UsableMemory(const NodeSpec& node, const NodeState& state, unsigned gpu,
                            std::optional<unsigned> gi) {
   const Product& product = *node.gpus[gpu].product;
-  if (!gi) return product.memory_total_bytes() - (product.memory_reserved_mib << 20);
+  if (!gi) return product.memory_total_bytes() - product.memory_reserved_bytes();
   const MigProfile* profile = product.ProfileByIndex(state.gpus[gpu].instances[*gi].profile_index);
   return profile == nullptr ? 0 : (profile->memory_mib << 20) - kMigReservedBytes;
 }
