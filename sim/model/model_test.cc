@@ -231,6 +231,9 @@ TEST(Node, RefusesContradictions) {
 // None of these may crash, hang or be taken for a node.
 TEST(Node, SurvivesHostileText) {
   std::vector<std::string> texts = {
+      ",",
+      ",!nam name: x",
+      "]",
       "",
       "\n",
       "---\n---\n",

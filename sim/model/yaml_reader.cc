@@ -3,9 +3,12 @@
 #include "sim/model/yaml_reader.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 
+#include <algorithm>
 #include <charconv>
 #include <set>
+#include <sstream>
 
 #include "base/text.h"
 
@@ -34,6 +37,24 @@ std::optional<std::int64_t> ParseInteger(std::string_view text) {
   return value;
 }
 
+// Parses for the sake of the document marks alone.
+struct DocumentMarks final : YAML::EventHandler {
+  void OnDocumentStart(const YAML::Mark& mark) override { last = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  YAML::Mark last;
+};
+
 }  // namespace
 
 YamlReader::YamlReader(const std::string& text) {
@@ -42,16 +63,20 @@ YamlReader::YamlReader(const std::string& text) {
     return;
   }
   try {
-    std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.empty()) {
+    // Not YAML::LoadAll, which finds documents without end in texts such as ",".
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    DocumentMarks marks;
+    if (!parser.HandleNextDocument(marks)) {
       problems_.push_back({0, 0, "the file is empty; expected a YAML map"});
       return;
     }
-    if (documents.size() > 1) {
-      Report(documents[1], "a second document begins here; expected one document");
+    if (parser.HandleNextDocument(marks)) {
+      problems_.push_back({marks.last.line + 1, marks.last.column + 1,
+                           "a second document begins here; expected one document"});
       return;
     }
-    root_ = documents.front();
+    root_ = YAML::Load(text);
   } catch (const YAML::Exception& e) {
     problems_.push_back({e.mark.line + 1, e.mark.column + 1, "not YAML: " + e.msg});
   } catch (const std::exception& e) {
