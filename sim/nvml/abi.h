@@ -322,7 +322,6 @@ static_assert(sizeof(GpmSupport) == 8);
 inline constexpr unsigned kUuidBufferBytes = 80;
 inline constexpr unsigned kVersionBufferBytes = 80;
 
-inline constexpr unsigned kTopologyInternal = 0;
 inline constexpr unsigned kTopologyMultiple = 20;
 inline constexpr unsigned kTopologyNode = 40;
 inline constexpr unsigned kTopologySystem = 50;
@@ -336,6 +335,7 @@ inline constexpr unsigned long long kEventXidCritical = 0x8;
 inline constexpr unsigned long long kEventMigConfigChange = 0x100;
 // What an H200 with driver 580 reports as supported.
 inline constexpr unsigned long long kEventsSupported = 0xFF9F;
+inline constexpr unsigned long long kEventsAccepted = 0xFFFF;
 
 // nvmlDeviceGetGpuInstanceProfileInfo refuses indices from here on (driver 580).
 inline constexpr unsigned kGpuInstanceProfileCount = 17;

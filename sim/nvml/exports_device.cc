@@ -231,9 +231,10 @@ ALIQUOT_SIM_EXPORT int nvmlDeviceGetPersistenceMode(abi::Device device, unsigned
   return GpuCall("nvmlDeviceGetPersistenceMode", device,
                  [&](const DeviceView&) { return Put(mode, 1u); });
 }
+// "Enabled" also where no display could be connected.
 ALIQUOT_SIM_EXPORT int nvmlDeviceGetDisplayMode(abi::Device device, unsigned* mode) {
   return GpuCall("nvmlDeviceGetDisplayMode", device,
-                 [&](const DeviceView&) { return Put(mode, 0u); });
+                 [&](const DeviceView&) { return Put(mode, 1u); });
 }
 ALIQUOT_SIM_EXPORT int nvmlDeviceGetDisplayActive(abi::Device device, unsigned* active) {
   return GpuCall("nvmlDeviceGetDisplayActive", device,

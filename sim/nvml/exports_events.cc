@@ -35,11 +35,12 @@ ALIQUOT_SIM_EXPORT int nvmlDeviceGetSupportedEventTypes(abi::Device device,
   });
 }
 
+// Types without a meaning are accepted if their numbers are among the known ones, and never come.
 // Not on MIG handles: events of a MIG device come from its GPU and carry the instance's ids.
 ALIQUOT_SIM_EXPORT int nvmlDeviceRegisterEvents(abi::Device device, unsigned long long types,
                                                 abi::EventSet set) {
   return GpuCall("nvmlDeviceRegisterEvents", device, [&](const DeviceView& d) -> int {
-    if ((types & ~abi::kEventsSupported) != 0) return abi::kNotSupported;
+    if ((types & ~abi::kEventsAccepted) != 0) return abi::kNotSupported;
     return d.session.RegisterEvents(set, d.index, types, d.state.next_event);
   });
 }

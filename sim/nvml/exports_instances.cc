@@ -128,8 +128,9 @@ ALIQUOT_SIM_EXPORT int nvmlDeviceGetGpuInstances(abi::Device device, unsigned pr
       "nvmlDeviceGetGpuInstances", device,
       [&](const DeviceView& d) -> int {
         if (instances == nullptr || count == nullptr) return abi::kInvalidArgument;
+        if (!d.product.mig) return abi::kNotSupported;
         const MigProfile* profile = d.product.ProfileById(profile_id);
-        if (profile == nullptr) return abi::kNotSupported;
+        if (profile == nullptr) return abi::kInvalidArgument;
         *count = 0;
         for (unsigned id = 0; id < d.gpu.instances.size(); ++id) {
           const GpuInstanceState& gi = d.gpu.instances[id];

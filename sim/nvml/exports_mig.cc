@@ -31,6 +31,15 @@ abi::GpuInstanceProfileInfo InfoOf(const MigProfile& p) {
           p.memory_mib};
 }
 
+// What driver 580 writes as the name into version 3 of the struct, seen on an H200: it takes the
+// number of instances for that of slices and has no memory size, so that 1g.18gb reads "MIG
+// 7g.0gb". Nothing may rely on this name; version 2 has the right one, and our own reader computes
+// names from version 1.
+std::string NameInV3(const MigProfile& profile) {
+  const std::size_t suffix = profile.name.find("gb") + 2;
+  return "MIG " + std::to_string(profile.instances) + "g.0gb" + profile.name.substr(suffix);
+}
+
 // Fills the struct of the version the caller asks for.
 int PutVersioned(const MigProfile& profile, unsigned* version_and_rest) {
   const abi::GpuInstanceProfileInfo i = InfoOf(profile);
@@ -56,7 +65,6 @@ int PutVersioned(const MigProfile& profile, unsigned* version_and_rest) {
   }
   if (version == abi::StructVersion<abi::GpuInstanceProfileInfoV3>(3)) {
     auto* out = reinterpret_cast<abi::GpuInstanceProfileInfoV3*>(version_and_rest);
-    // Driver 580 leaves the name empty in this version.
     *out = {0,
             i.id,
             i.slice_count,
@@ -70,6 +78,7 @@ int PutVersioned(const MigProfile& profile, unsigned* version_and_rest) {
             i.memory_size_mb,
             {},
             profile.graphics ? 2u : 0u};
+    CopyText(out->name, NameInV3(profile));
     return abi::kSuccess;
   }
   return abi::kInvalidArgument;
@@ -97,8 +106,9 @@ int ProfileIdCall(std::string_view name, abi::Device device, unsigned id, const 
       name, device,
       [&](const DeviceView& d) -> int {
         if (out == nullptr) return abi::kInvalidArgument;
+        if (!d.product.mig) return abi::kNotSupported;
         const MigProfile* profile = d.product.ProfileById(id);
-        return profile == nullptr ? int{abi::kNotSupported} : body(d, *profile);
+        return profile == nullptr ? int{abi::kInvalidArgument} : body(d, *profile);
       },
       abi::kInvalidArgument);
 }

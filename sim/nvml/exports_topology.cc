@@ -45,6 +45,20 @@ bool NvLinked(const NodeSpec& node, unsigned a, unsigned b) {
   return to_switch(ends) && to_switch(NvLinks(node, b));
 }
 
+// The number NVML has for a generation of NVLink (NVML_NVLINK_VERSION_*; some had two versions).
+unsigned VersionNumber(unsigned generation) {
+  switch (generation) {
+    case 3:
+      return 4;
+    case 4:
+      return 6;
+    case 5:
+      return 7;
+    default:
+      return generation;
+  }
+}
+
 // A call about one link: body(view, end). Nothing of it is supported by GPUs
 // without links; others know the numbers of their own links only.
 template <typename Body>
@@ -89,8 +103,8 @@ ALIQUOT_SIM_EXPORT int nvmlDeviceGetTopologyCommonAncestor(abi::Device device1, 
   return PairCall("nvmlDeviceGetTopologyCommonAncestor", device1, device2,
                   [&](const DeviceView& a, const DeviceView& b) -> int {
                     if (level == nullptr) return abi::kInvalidArgument;
-                    *level = a.index == b.index ? abi::kTopologyInternal
-                                                : TopologyLevel(a.session.node(), a.index, b.index);
+                    if (a.index == b.index) return abi::kNotSupported;
+                    *level = TopologyLevel(a.session.node(), a.index, b.index);
                     return abi::kSuccess;
                   });
 }
@@ -153,21 +167,21 @@ ALIQUOT_SIM_EXPORT int nvmlDeviceGetNvLinkVersion(abi::Device device, unsigned l
   return LinkCall("nvmlDeviceGetNvLinkVersion", device, link,
                   [&](const DeviceView& d, const NvLinkEnd&) -> int {
                     if (version == nullptr) return abi::kInvalidArgument;
-                    *version = d.product.nvlink_version;
+                    *version = VersionNumber(d.product.nvlink_version);
                     return abi::kSuccess;
                   });
 }
 
+// An H200 claims every capability for a link in use, even that of an SLI bridge.
 ALIQUOT_SIM_EXPORT int nvmlDeviceGetNvLinkCapability(abi::Device device, unsigned link,
                                                      unsigned capability, unsigned* result) {
   constexpr unsigned kCapabilities = 6;
-  constexpr unsigned kSliBridge = 4;
   return LinkCall("nvmlDeviceGetNvLinkCapability", device, link,
                   [&](const DeviceView&, const NvLinkEnd& end) -> int {
                     if (result == nullptr || capability >= kCapabilities) {
                       return abi::kInvalidArgument;
                     }
-                    *result = end.active && capability != kSliBridge ? 1 : 0;
+                    *result = end.active ? 1 : 0;
                     return abi::kSuccess;
                   });
 }

@@ -56,7 +56,8 @@ TEST_F(NvmlFaults, RegistrationIsChecked) {
   EXPECT_EQ(types, 0xFF9Fu);
   abi::EventSet set = nullptr;
   ASSERT_EQ(Call("nvmlEventSetCreate", &set), abi::kSuccess);
-  EXPECT_EQ(Call("nvmlDeviceRegisterEvents", Gpu(0), 0x20ull, set), abi::kNotSupported);
+  EXPECT_EQ(Call("nvmlDeviceRegisterEvents", Gpu(0), 0x20ull, set), abi::kSuccess);
+  EXPECT_EQ(Call("nvmlDeviceRegisterEvents", Gpu(0), 0x10000ull, set), abi::kNotSupported);
   EXPECT_EQ(Call("nvmlDeviceRegisterEvents", Mig(3, 0), 0x8ull, set), abi::kNotSupported);
   EXPECT_EQ(Call("nvmlDeviceRegisterEvents", Gpu(0), 0x8ull, abi::EventSet{}),
             abi::kInvalidArgument);

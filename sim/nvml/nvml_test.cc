@@ -127,6 +127,9 @@ TEST_F(NvmlBasics, IdentityOfAnH200) {
   Start("h200-x1");
   const abi::Device gpu = Gpu(0);
   EXPECT_EQ(Text("nvmlDeviceGetName", gpu), "NVIDIA H200");
+  EXPECT_EQ(Text("nvmlDeviceGetVbiosVersion", gpu), "96.00.A5.00.1A");
+  EXPECT_EQ(Text("nvmlDeviceGetBoardPartNumber", gpu), "692-2G520-0282-001");
+  EXPECT_EQ(Number("nvmlDeviceGetDisplayMode", gpu), 1u);
   EXPECT_EQ(Number("nvmlDeviceGetBrand", gpu), 14u);
   EXPECT_EQ(Number("nvmlDeviceGetArchitecture", gpu), 9u);
   EXPECT_EQ(Number("nvmlDeviceGetNumGpuCores", gpu), 16896u);
@@ -193,15 +196,16 @@ TEST_F(NvmlBasics, MigProfilesOfAnH200) {
     unsigned index, id, slices, instances, multiprocessors, engines[5];
     unsigned long long memory;
     const char* name;
+    const char* name_in_v3;
   };
   const Row rows[] = {
-      {0x0, 19, 1, 7, 16, {1, 1, 0, 1, 0}, 16384, "MIG 1g.18gb"},
-      {0x1, 14, 2, 3, 32, {2, 2, 0, 2, 0}, 33280, "MIG 2g.35gb"},
-      {0x2, 9, 3, 2, 60, {3, 3, 0, 3, 0}, 71424, "MIG 3g.71gb"},
-      {0x3, 5, 4, 1, 64, {4, 4, 0, 4, 0}, 71424, "MIG 4g.71gb"},
-      {0x4, 0, 7, 1, 132, {8, 7, 0, 7, 1}, 143360, "MIG 7g.141gb"},
-      {0x7, 20, 1, 1, 16, {1, 1, 0, 1, 1}, 16384, "MIG 1g.18gb+me"},
-      {0x9, 15, 1, 4, 26, {1, 1, 0, 1, 0}, 33280, "MIG 1g.35gb"},
+      {0x0, 19, 1, 7, 16, {1, 1, 0, 1, 0}, 16384, "MIG 1g.18gb", "MIG 7g.0gb"},
+      {0x1, 14, 2, 3, 32, {2, 2, 0, 2, 0}, 33280, "MIG 2g.35gb", "MIG 3g.0gb"},
+      {0x2, 9, 3, 2, 60, {3, 3, 0, 3, 0}, 71424, "MIG 3g.71gb", "MIG 2g.0gb"},
+      {0x3, 5, 4, 1, 64, {4, 4, 0, 4, 0}, 71424, "MIG 4g.71gb", "MIG 1g.0gb"},
+      {0x4, 0, 7, 1, 132, {8, 7, 0, 7, 1}, 143360, "MIG 7g.141gb", "MIG 1g.0gb"},
+      {0x7, 20, 1, 1, 16, {1, 1, 0, 1, 1}, 16384, "MIG 1g.18gb+me", "MIG 1g.0gb+me"},
+      {0x9, 15, 1, 4, 26, {1, 1, 0, 1, 0}, 33280, "MIG 1g.35gb", "MIG 4g.0gb"},
   };
   for (const Row& row : rows) {
     abi::GpuInstanceProfileInfoV2 info{};
@@ -227,7 +231,7 @@ TEST_F(NvmlBasics, MigProfilesOfAnH200) {
     third.version = abi::StructVersion<abi::GpuInstanceProfileInfoV3>(3);
     ASSERT_EQ(Call("nvmlDeviceGetGpuInstanceProfileInfoByIdV", gpu, row.id, &third), abi::kSuccess);
     EXPECT_EQ(third.memory_size_mb, row.memory);
-    EXPECT_STREQ(third.name, "");
+    EXPECT_STREQ(third.name, row.name_in_v3);
   }
   abi::GpuInstanceProfileInfo info{};
   for (const unsigned index : {0x5u, 0x6u, 0x8u, 0xAu, 0x10u}) {
@@ -257,8 +261,14 @@ TEST_F(NvmlBasics, PlacementsAndCapacityWorkWithMigOff) {
     EXPECT_EQ(placements[i].start, i);
     EXPECT_EQ(placements[i].size, 1u);
   }
-  EXPECT_EQ(Call("nvmlDeviceGetGpuInstancePossiblePlacements_v2", gpu, 99u, &placements[0], &count),
-            abi::kNotSupported);
+  EXPECT_EQ(Call("nvmlDeviceGetGpuInstancePossiblePlacements_v2", gpu, 77u, &placements[0], &count),
+            abi::kInvalidArgument);
+  EXPECT_EQ(Call("nvmlDeviceGetGpuInstanceRemainingCapacity", gpu, 77u, &count),
+            abi::kInvalidArgument);
+  abi::GpuInstance instances[7];
+  count = 7;
+  EXPECT_EQ(Call("nvmlDeviceGetGpuInstances", gpu, 77u, &instances[0], &count),
+            abi::kInvalidArgument);
   EXPECT_EQ(Call("nvmlDeviceGetGpuInstanceRemainingCapacity", gpu, 9u, &count), abi::kSuccess);
   EXPECT_EQ(count, 2u);
 }
@@ -272,6 +282,8 @@ TEST_F(NvmlBasics, GpusWithoutMigSaySo) {
   EXPECT_EQ(Number("nvmlDeviceGetMaxMigDeviceCount", gpu), 0u);
   abi::GpuInstanceProfileInfo info{};
   EXPECT_EQ(Call("nvmlDeviceGetGpuInstanceProfileInfo", gpu, 0u, &info), abi::kNotSupported);
+  EXPECT_EQ(Call("nvmlDeviceGetGpuInstanceRemainingCapacity", gpu, 77u, &current),
+            abi::kNotSupported);
 }
 
 // Every function with any argument null or garbage: an error, never a crash.
@@ -347,7 +359,8 @@ TEST_F(NvmlBasics, TopologyOfAnHgxBoard) {
     EXPECT_EQ(Call("nvmlDeviceGetTopologyCommonAncestor", Gpu(a), Gpu(b), &level), abi::kSuccess);
     return level;
   };
-  EXPECT_EQ(ancestor(0, 0), 0u);
+  EXPECT_EQ(Call("nvmlDeviceGetTopologyCommonAncestor", Gpu(0), Gpu(0), &level),
+            abi::kNotSupported);
   EXPECT_EQ(ancestor(0, 1), 20u);
   EXPECT_EQ(ancestor(0, 2), 40u);
   EXPECT_EQ(ancestor(0, 7), 50u);
@@ -360,6 +373,25 @@ TEST_F(NvmlBasics, TopologyOfAnHgxBoard) {
     EXPECT_EQ(pci.pci_device_id, 0x1AF110DEu) << "an NVSwitch";
   }
   EXPECT_EQ(Call("nvmlDeviceGetNvLinkState", Gpu(0), 12u, &active), abi::kInvalidArgument);
+}
+
+TEST_F(NvmlBasics, LinksOfAnH200) {
+  Start("h200-x8");
+  const abi::Device gpu = Gpu(0);
+  unsigned number = 0;
+  for (const unsigned link : {0u, 1u, 17u}) {
+    EXPECT_EQ(Call("nvmlDeviceGetNvLinkState", gpu, link, &number), abi::kSuccess);
+    EXPECT_EQ(number, 1u);
+    EXPECT_EQ(Call("nvmlDeviceGetNvLinkVersion", gpu, link, &number), abi::kSuccess);
+    EXPECT_EQ(number, 6u) << "NVML_NVLINK_VERSION_4_0";
+    for (unsigned capability = 0; capability < 6; ++capability) {
+      EXPECT_EQ(Call("nvmlDeviceGetNvLinkCapability", gpu, link, capability, &number),
+                abi::kSuccess);
+      EXPECT_EQ(number, 1u) << capability;
+    }
+    EXPECT_EQ(Call("nvmlDeviceGetNvLinkCapability", gpu, link, 6u, &number), abi::kInvalidArgument);
+  }
+  EXPECT_EQ(Call("nvmlDeviceGetNvLinkState", gpu, 18u, &number), abi::kInvalidArgument);
 }
 
 TEST_F(NvmlBasics, BridgesJoinTheBoardsTheNodeFileNames) {

@@ -12,10 +12,6 @@
 namespace aliquot::gpu {
 namespace {
 
-// The longest wait inside NVML, and so the time until a request to stop or refresh is noticed
-// there.
-constexpr Clock::Duration kSlice = std::chrono::milliseconds(200);
-
 double Seconds(Clock::Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 }  // namespace
@@ -28,6 +24,7 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
       : source(std::move(driver_source)),
         tracker(clock, options.hang_after),
         observer(std::in_place, *source, options.observer, clock, log, tracker, *this),
+        event_wait(options.event_wait),
         listener(&outer) {}
 
   void Run() {
@@ -35,7 +32,7 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
     while (!stopping) {
       if (std::exchange(refresh, false)) observer->RequestRefresh();
       lock.unlock();
-      const Clock::Duration idle = observer->Step(kSlice);
+      const Clock::Duration idle = observer->Step(event_wait);
       lock.lock();
       wake.wait_for(lock, idle, [this] { return stopping || refresh; });
     }
@@ -72,6 +69,7 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
   std::unique_ptr<DriverSource> source;
   CallTracker tracker;
   std::optional<GpuObserver> observer;  // only the driver thread, once it runs
+  const Clock::Duration event_wait;
 
   std::mutex listener_mutex;  // guards the pointer during a call
   GpuMonitorListener* listener;

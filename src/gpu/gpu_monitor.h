@@ -18,6 +18,10 @@ struct MonitorOptions {
   ObserverOptions observer;
   // A driver call that takes longer is reported; some take seconds while a GPU resets.
   Clock::Duration hang_after = std::chrono::seconds(10);
+  // The longest wait inside NVML for events, and so the time until a request to stop or refresh is
+  // noticed there; nothing can end such a wait early. Each wait costs about 80 us of CPU time,
+  // however long it is. Well below hang_after and stop_timeout.
+  Clock::Duration event_wait = std::chrono::seconds(1);
   // How long Stop waits for a driver call in progress.
   Clock::Duration stop_timeout = std::chrono::seconds(3);
 };
@@ -43,11 +47,11 @@ class GpuMonitor {
 
   // Starts the thread; results come to the listener. Call once.
   void Start();
-  // Ends the thread and waits for it: a fraction of a second at most while the driver answers. No
+  // Ends the thread and waits for it: event_wait at most while the driver answers. No
   // listener call is in progress or begins once it returned. False if the thread is stuck in the
   // driver and was abandoned. Further calls return the same.
   bool Stop();
-  // Look at all GPUs now. Thread-safe.
+  // Have a full look at all GPUs soon, after event_wait at most. Thread-safe.
   void Refresh();
 
  private:

@@ -68,6 +68,7 @@ class MonitorTest : public ::testing::Test {
   MonitorTest() { nvml_.AddGpus(2); }
 
   GpuMonitor& Start(MonitorOptions options = {}) {
+    if (options.event_wait == MonitorOptions().event_wait) options.event_wait = milliseconds(20);
     monitor_.emplace(std::make_unique<FakeDriverSource>(nvml_), std::move(options), clock_,
                      executor_, log_, listener_);
     monitor_->Start();
@@ -96,6 +97,18 @@ TEST_F(MonitorTest, ReportsEventsAndStopsPromptly) {
   EXPECT_LT(std::chrono::steady_clock::now() - before, seconds(2));
   EXPECT_EQ(nvml_.open_sessions(), 0);
   EXPECT_TRUE(monitor.Stop());
+}
+
+TEST_F(MonitorTest, AnEventEndsALongWaitAtOnce) {
+  MonitorOptions options;
+  options.event_wait = seconds(2);
+  GpuMonitor& monitor = Start(options);
+  const auto before = std::chrono::steady_clock::now();
+  nvml_.PostEvent(1, abi::kEventXidCritical, 79);
+  EXPECT_TRUE(listener_.WaitFor([](auto& l) { return l.health_->unhealthy.contains("GPU-1"); }));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, seconds(2));
+  EXPECT_TRUE(monitor.Stop());
+  EXPECT_TRUE(listener_.hangs().empty());
 }
 
 TEST_F(MonitorTest, RefreshLooksAtOnce) {

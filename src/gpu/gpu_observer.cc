@@ -39,6 +39,7 @@ GpuObserver::GpuObserver(DriverSource& source, ObserverOptions options, const Cl
       reader_(options_.files),
       health_(clock, options_.policy, options_.health),
       next_poll_(clock.Now()),
+      next_full_(clock.Now()),
       next_events_(clock.Now()),
       retry_(options_.retry_min) {}
 
@@ -66,16 +67,19 @@ Status GpuObserver::Connect() {
     return error;
   }
   connection_->session.emplace(std::move(session).value());
-  next_events_ = clock_.Now();
+  next_events_ = next_full_ = clock_.Now();
   return {};
 }
 
 void GpuObserver::Disconnect() { connection_.reset(); }
 
 Status GpuObserver::Refresh() {
+  const bool full = clock_.Now() >= next_full_;
   Result<Inventory> fresh =
-      reader_.Read(connection_->api, generation_, connection_->driver->simulated_node());
+      reader_.Read(connection_->api, generation_, connection_->driver->simulated_node(),
+                   full ? InventoryReader::Look::kFull : InventoryReader::Look::kQuick);
   if (!fresh.ok()) return fresh.error();
+  if (full) next_full_ = clock_.Now() + options_.full_interval;
   const std::vector<BrokenGpu> broken_before =
       inventory_ ? inventory_->broken : std::vector<BrokenGpu>();
   InventoryKeeper::Merged merged = keeper_.Merge(*std::move(fresh));

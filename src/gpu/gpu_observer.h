@@ -56,8 +56,12 @@ struct ObserverOptions {
   HostFiles files;
   HealthPolicy policy;
   HealthOptions health;
-  // Full look at all GPUs, and probe of unhealthy ones. Events do not wait for it.
+  // Quick look at all GPUs (InventoryReader::Look), and probe of unhealthy ones. Events do not wait
+  // for it.
   Clock::Duration poll_interval = std::chrono::seconds(5);
+  // The look is a full one at least this often, and after every change of MIG that the driver
+  // reports.
+  Clock::Duration full_interval = std::chrono::seconds(60);
   // While there is no driver, it is tried again after this, then twice as long, up to the cap.
   Clock::Duration retry_min = std::chrono::milliseconds(250);
   Clock::Duration retry_cap = std::chrono::seconds(5);
@@ -78,8 +82,8 @@ class GpuObserver {
   // Does what is due, then waits in NVML for events, `max_wait` at most (0: looks only). Returns
   // how long the caller should idle before the next step, again `max_wait` at most.
   Clock::Duration Step(Clock::Duration max_wait);
-  // The next step looks at all GPUs.
-  void RequestRefresh() { next_poll_ = clock_.Now(); }
+  // The next step has a full look at all GPUs.
+  void RequestRefresh() { next_poll_ = next_full_ = clock_.Now(); }
 
  private:
   // A driver in use; members are destroyed in reverse order.
@@ -122,6 +126,7 @@ class GpuObserver {
   std::optional<Error> unavailable_;  // as last reported
   bool ever_available_ = false;
   Clock::TimePoint next_poll_;    // also the next attempt to connect
+  Clock::TimePoint next_full_;    // from here on, looks are full ones
   Clock::TimePoint next_events_;  // earliest attempt to watch events after a failure
   Clock::Duration retry_;
 };

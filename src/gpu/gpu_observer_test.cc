@@ -75,6 +75,28 @@ TEST_F(ObserverTest, PublishesOnceAndThenOnlyChanges) {
   EXPECT_FALSE(tracker_.Current().has_value());
 }
 
+// A poll that asks everything costs an eight-GPU node more than half a percent of a core.
+TEST_F(ObserverTest, AnHourOfPollsAsksEverythingOnceAMinute) {
+  Run(seconds(1));
+  const int names = nvml_.Calls("nvmlDeviceGetName");
+  const int before = nvml_.Calls() - nvml_.Calls("nvmlEventSetWait_v2");
+  Run(std::chrono::hours(1));
+  EXPECT_NEAR(nvml_.Calls("nvmlDeviceGetName") - names, 60 * 4, 4);
+  const int calls = nvml_.Calls() - nvml_.Calls("nvmlEventSetWait_v2") - before;
+  EXPECT_LT(calls / 720.0 / 4, 8);  // per poll and GPU, full looks included
+}
+
+TEST_F(ObserverTest, WhatAQuickLookCannotSeeIsSeenWithinAMinute) {
+  Run(seconds(1));
+  nvml_.Edit([](auto& gpus) { gpus[1].memory_reserved = 1; });
+  Run(seconds(61));
+  EXPECT_EQ(listener_.inventory->gpus[1].memory_usable_bytes, (40960ull << 20) - 1);
+  nvml_.Edit([](auto& gpus) { gpus[1].memory_reserved = 2; });
+  observer_.RequestRefresh();
+  Run(seconds(1));
+  EXPECT_EQ(listener_.inventory->gpus[1].memory_usable_bytes, (40960ull << 20) - 2);
+}
+
 TEST_F(ObserverTest, WaitsForADriverWithBackOff) {
   source_.SetError(Error{Code::kNotFound, "no library"});
   Run(seconds(20));

@@ -9,7 +9,6 @@
 #include <cstring>
 
 #include "gpu/driver_source.h"
-#include "gpu/mig_reader.h"
 #include "gpu/nvml_session.h"
 
 namespace aliquot::gpu {
@@ -19,13 +18,6 @@ namespace {
 bool IsDisplayOnly(const std::string& name) {
   return name == "DGX Display" || name == "NVIDIA DGX Display";
 }
-
-// What one GPU needs from its surroundings.
-struct Surroundings {
-  const NvmlApi& api;
-  const HostFiles* files;  // null on a simulated node
-  const MigMinors& minors;
-};
 
 template <std::size_t kBytes>
 std::string TextOf(const char (&buffer)[kBytes]) {
@@ -51,11 +43,16 @@ unsigned CoresPerMultiprocessor(int major, int minor) {
   }
 }
 
-Status ReadIdentity(const NvmlApi& api, abi::Device device, Gpu& gpu) {
+Status ReadUuid(const NvmlApi& api, abi::Device device, Gpu& gpu) {
   char uuid[abi::kUuidBytes] = {};
   Status s = CallNvml("nvmlDeviceGetUUID", api.device_uuid, device, uuid, abi::kUuidBytes);
+  if (s.ok()) gpu.uuid = TextOf(uuid);
+  return s;
+}
+
+Status ReadIdentity(const NvmlApi& api, abi::Device device, Gpu& gpu) {
+  Status s = ReadUuid(api, device, gpu);
   if (!s.ok()) return s;
-  gpu.uuid = TextOf(uuid);
   abi::PciInfo pci{};
   s = CallNvml("nvmlDeviceGetPciInfo_v3", api.device_pci_info, device, &pci);
   if (!s.ok()) return s;
@@ -93,8 +90,8 @@ std::string UuidText(const unsigned char (&bytes)[16]) {
 }
 
 // Membership counts once registration with the fabric manager completed without an error; a cluster
-// of all zeros is what a GPU outside any cluster reports.
-Status ReadFabric(const NvmlApi& api, abi::Device device, Gpu& gpu) {
+// of all zeros is what a GPU outside any cluster reports. False while registration goes on.
+Result<bool> ReadFabric(const NvmlApi& api, abi::Device device, Gpu& gpu) {
   abi::FabricInfoV2 info{};
   info.version = abi::StructVersion<abi::FabricInfoV2>(2);
   Result<bool> answered =
@@ -115,7 +112,7 @@ Status ReadFabric(const NvmlApi& api, abi::Device device, Gpu& gpu) {
       in_cluster) {
     gpu.fabric = Fabric{UuidText(info.cluster_uuid), info.clique_id};
   }
-  return {};
+  return !*answered || info.state != abi::kFabricInProgress;
 }
 
 // The nearest NUMA node as the simulated library tells it, for there is no sysfs entry.
@@ -131,85 +128,144 @@ std::optional<int> SimulatedNumaNode(const NvmlApi& api, abi::Device device) {
   return std::nullopt;
 }
 
-// Everything but the name, which is read before.
-Status ReadGpu(const Surroundings& around, abi::Device device, Gpu& gpu) {
-  if (Status s = ReadIdentity(around.api, device, gpu); !s.ok()) return s;
-  if (Status s = ReadSize(around.api, device, gpu); !s.ok()) return s;
-  if (Status s = ReadMig(around.api, device, around.minors, gpu); !s.ok()) return s;
-  if (Status s = ReadFabric(around.api, device, gpu); !s.ok()) return s;
-  if (around.files != nullptr) {
-    gpu.numa_node = around.files->NumaNode(gpu.bus_id);
-    gpu.drm_paths = around.files->DrmPaths(gpu.bus_id);
-  } else {
-    gpu.numa_node = SimulatedNumaNode(around.api, device);
-  }
-  return {};
-}
-
-Status ReadSystem(const NvmlApi& api, Inventory& inventory) {
-  char text[abi::kVersionBytes] = {};
-  Status s =
-      CallNvml("nvmlSystemGetDriverVersion", api.system_driver_version, text, abi::kVersionBytes);
-  if (!s.ok()) return s;
-  inventory.driver_version = TextOf(text);
-  s = CallNvml("nvmlSystemGetNVMLVersion", api.system_nvml_version, text, abi::kVersionBytes);
-  if (!s.ok()) return s;
-  inventory.nvml_version = TextOf(text);
-  const Result<bool> cuda =
-      AskNvml("nvmlSystemGetCudaDriverVersion", api.system_cuda_version, &inventory.cuda_version);
-  if (!cuda.ok() && IsDriverGone(cuda.error())) return cuda.error();
-  return {};
+// Whether a quick look finds the GPU that was read before; its answers otherwise are in `gpu`.
+Result<bool> IsUnchanged(const NvmlApi& api, abi::Device device, const Gpu& before, Gpu& gpu) {
+  if (Status s = ReadUuid(api, device, gpu); !s.ok()) return s.error();
+  if (gpu.uuid != before.uuid) return false;
+  gpu.bus_id = before.bus_id;
+  abi::Memory memory{};
+  const Result<bool> answered =
+      AskNvml("nvmlDeviceGetMemoryInfo", api.device_memory, device, &memory);
+  if (!answered.ok()) return answered.error();
+  const Result<MigMode> mode = ReadMigMode(api, device);
+  if (!mode.ok()) return mode.error();
+  return memory.total == before.memory_total_bytes &&
+         *mode == MigMode{before.mig_capable, before.mig_enabled};
 }
 
 }  // namespace
 
-const MigMinors& InventoryReader::Minors(bool simulated, std::uint64_t generation) {
-  if (minors_generation_ == generation) return minors_;
-  if (simulated && files_.is_system()) {
-    minors_ = MigMinors::ByRule();
-    return minors_;
+// What one GPU needs from its surroundings.
+struct InventoryReader::Surroundings {
+  const NvmlApi& api;
+  const HostFiles* files;  // null on a simulated node
+  const MigMinors& minors;
+};
+
+Status InventoryReader::ReadOne(const Surroundings& around, const Known* before, abi::Device device,
+                                Known& now) {
+  const NvmlApi& api = around.api;
+  const unsigned index = now.gpu.index;
+  if (before != nullptr && before->is_settled) {
+    if (before->is_display) {
+      now = *before;
+      return {};
+    }
+    const Result<bool> unchanged = IsUnchanged(api, device, before->gpu, now.gpu);
+    if (!unchanged.ok()) return unchanged.error();
+    if (*unchanged) {
+      now = *before;
+      if (!now.gpu.mig_enabled) return {};
+      return ReadMigDevices(api, device, around.minors, now.gpu, now.mig);
+    }
   }
-  Result<MigMinors> listed = files_.ReadMigMinors();
-  if (listed.ok()) {
-    minors_ = *std::move(listed);
-    minors_generation_ = generation;
-  } else {  // a driver without MIG has no list
-    minors_ = simulated ? MigMinors::ByRule() : MigMinors();
+  now = {};
+  now.gpu.index = index;
+  char name[abi::kNameBytes] = {};
+  Status s = CallNvml("nvmlDeviceGetName", api.device_name, device, name, abi::kNameBytes);
+  if (!s.ok()) return s;
+  now.gpu.name = TextOf(name);
+  now.is_display = IsDisplayOnly(now.gpu.name);
+  if (now.is_display) return {};
+  if (s = ReadIdentity(api, device, now.gpu); !s.ok()) return s;
+  if (s = ReadSize(api, device, now.gpu); !s.ok()) return s;
+  if (s = ReadMig(api, device, around.minors, now.gpu, now.mig); !s.ok()) return s;
+  const Result<bool> settled = ReadFabric(api, device, now.gpu);
+  if (!settled.ok()) return settled.error();
+  now.is_settled = *settled;
+  if (around.files != nullptr) {
+    now.gpu.numa_node = around.files->NumaNode(now.gpu.bus_id);
+    now.gpu.drm_paths = around.files->DrmPaths(now.gpu.bus_id);
+  } else {
+    now.gpu.numa_node = SimulatedNumaNode(api, device);
   }
-  return minors_;
+  return {};
+}
+
+Result<Inventory> InventoryReader::ReadSystem(const NvmlApi& api,
+                                              const std::string& simulated_node) {
+  if (system_) return *system_;
+  Inventory inventory;
+  inventory.simulated_node = simulated_node;
+  char text[abi::kVersionBytes] = {};
+  Status s =
+      CallNvml("nvmlSystemGetDriverVersion", api.system_driver_version, text, abi::kVersionBytes);
+  if (!s.ok()) return s.error();
+  inventory.driver_version = TextOf(text);
+  s = CallNvml("nvmlSystemGetNVMLVersion", api.system_nvml_version, text, abi::kVersionBytes);
+  if (!s.ok()) return s.error();
+  inventory.nvml_version = TextOf(text);
+  const Result<bool> cuda =
+      AskNvml("nvmlSystemGetCudaDriverVersion", api.system_cuda_version, &inventory.cuda_version);
+  if (!cuda.ok() && IsDriverGone(cuda.error())) return cuda.error();
+  system_ = inventory;
+  return inventory;
+}
+
+void InventoryReader::ReadMinors(bool simulated) {
+  if (minors_listed_) return;
+  if (!simulated || !files_.is_system()) {
+    Result<MigMinors> listed = files_.ReadMigMinors();
+    minors_listed_ = listed.ok();
+    if (minors_listed_) {
+      minors_ = *std::move(listed);
+      return;
+    }
+  }
+  minors_ = simulated ? MigMinors::ByRule() : MigMinors();  // a driver without MIG has no list
 }
 
 Result<Inventory> InventoryReader::Read(const NvmlApi& api, std::uint64_t generation,
-                                        const std::string& simulated_node) {
-  Inventory inventory;
-  inventory.simulated_node = simulated_node;
-  if (Status s = ReadSystem(api, inventory); !s.ok()) return s.error();
+                                        const std::string& simulated_node, Look look) {
+  const bool new_session = generation != generation_;
+  if (look == Look::kFull || new_session) {
+    generation_ = generation;
+    system_.reset();
+    known_.clear();
+    minors_listed_ = minors_listed_ && !new_session;
+    ReadMinors(!simulated_node.empty());
+  }
+  // What this look does not see in order has to be read in full at the next.
+  const std::map<unsigned, Known> before = std::exchange(known_, {});
+  Result<Inventory> system = ReadSystem(api, simulated_node);
+  if (!system.ok()) return system.error();
+  Inventory inventory = *std::move(system);
   unsigned count = 0;
   if (Status s = CallNvml("nvmlDeviceGetCount_v2", api.device_count, &count); !s.ok()) {
     return s.error();
   }
   const HostFiles* files = inventory.simulated() && files_.is_system() ? nullptr : &files_;
-  const MigMinors& minors = Minors(inventory.simulated(), generation);
   std::vector<abi::Device> handles;
   for (unsigned index = 0; index < count; ++index) {
-    Gpu gpu;
-    gpu.index = index;
+    Known now;
+    now.gpu.index = index;
     abi::Device device;
-    char name[abi::kNameBytes] = {};
     Status s = CallNvml("nvmlDeviceGetHandleByIndex_v2", api.device_by_index, index, &device);
     if (s.ok()) {
-      s = CallNvml("nvmlDeviceGetName", api.device_name, device, name, abi::kNameBytes);
+      const auto found = before.find(index);
+      const Known* last = found == before.end() ? nullptr : &found->second;
+      s = ReadOne({api, files, minors_}, last, device, now);
     }
-    gpu.name = TextOf(name);
-    if (s.ok() && IsDisplayOnly(gpu.name)) continue;
-    if (s.ok()) s = ReadGpu({api, files, minors}, device, gpu);
     if (s.ok()) {
-      inventory.gpus.push_back(std::move(gpu));
-      handles.push_back(device);
+      if (!now.is_display) {
+        inventory.gpus.push_back(now.gpu);
+        handles.push_back(device);
+      }
+      known_[index] = std::move(now);
     } else if (IsDriverGone(s.error())) {
       return s.error();
     } else {
-      inventory.broken.push_back({index, gpu.uuid, gpu.bus_id, s.error().message});
+      inventory.broken.push_back({index, now.gpu.uuid, now.gpu.bus_id, s.error().message});
     }
   }
   Result<Topology> topology = topology_.Read(api, generation, inventory.gpus, handles);

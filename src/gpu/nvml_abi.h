@@ -95,6 +95,8 @@ struct DeviceAttributes {
   std::uint32_t gpu_instance_slices;
   std::uint32_t compute_instance_slices;
   std::uint64_t memory_mib;
+
+  friend bool operator==(const DeviceAttributes&, const DeviceAttributes&) = default;
 };
 static_assert(sizeof(DeviceAttributes) == 40);
 
@@ -192,6 +194,7 @@ struct FabricInfoV2 {  // nvmlGpuFabricInfo_v2_t
 };
 static_assert(sizeof(FabricInfoV2) == 36);
 
+inline constexpr unsigned char kFabricInProgress = 2;
 inline constexpr unsigned char kFabricCompleted = 3;
 
 union Value {  // nvmlValue_t

@@ -119,6 +119,13 @@ int FakeNvml::Calls(const std::string& symbol) const {
   return found == calls_.end() ? 0 : found->second;
 }
 
+int FakeNvml::Calls() const {
+  std::lock_guard lock(mutex_);
+  int sum = 0;
+  for (const auto& [symbol, calls] : calls_) sum += calls;
+  return sum;
+}
+
 int FakeNvml::open_sessions() const {
   std::lock_guard lock(mutex_);
   return sessions_;

@@ -84,6 +84,8 @@ class FakeNvml {
   void RemoveSymbol(const std::string& symbol);
 
   int Calls(const std::string& symbol) const;
+  // Of all symbols together.
+  int Calls() const;
   int open_sessions() const;
 
   // The table. The fake must outlive it.
