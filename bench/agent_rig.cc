@@ -110,6 +110,7 @@ void AgentRig::Await(const std::string& resource, std::size_t count) {
       [&](const rpc::StandinState& state) { return state.allocatable(resource) == count; });
   if (seen) return;
   const auto log = ReadFile(directory_ + "/agent.log");
+  agent_.reset();  // exiting does not end it
   Require(false, fmt::format("{} of {} at the stand-in; the agent's log:\n{}", count, resource,
                              log.ok() ? *log : ""));
 }
