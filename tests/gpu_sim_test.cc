@@ -60,7 +60,7 @@ TEST_P(GpuSimTest, EveryGpuIsWhatItsProductSays) {
     EXPECT_EQ(gpu.compute_minor, static_cast<int>(product.compute_minor));
     EXPECT_EQ(gpu.memory_total_bytes, product.memory_total_bytes());
     EXPECT_EQ(gpu.memory_usable_bytes,
-              product.memory_total_bytes() - (product.memory_reserved_mib << 20));
+              product.memory_total_bytes() - (product.memory_reserved_kib << 10));
     EXPECT_EQ(gpu.numa_node, wanted.numa_node);
     EXPECT_EQ(gpu.device_path, fmt::format("/dev/nvidia{}", wanted.minor));
     EXPECT_EQ(gpu.mig_capable, product.mig.has_value());
