@@ -31,11 +31,13 @@ show "$aliquot" labels --no-timestamp
 show "$aliquot" config check docs/examples/time-slicing.yaml
 show nvidia-smi topo -m
 show nvidia-smi mig -lgip
+show "$aliquot" mig export
+show "$aliquot" mig generate-config
 show "$aliquot" demo --real
 
 printf '\n$ answers of the real NVML against the simulated H200 (< real, > simulated)\n'
 python3 tests/interop/answers.py libnvidia-ml.so.1 >"$dir/answers-real.txt"
-ALIQUOT_SIM_NODE=h200-x1 python3 tests/interop/answers.py out/sim/libnvidia-ml.so.1 \
+ALIQUOT_SIM_NODE=h200-x8 python3 tests/interop/answers.py out/sim/libnvidia-ml.so.1 \
   >"$dir/answers-simulated.txt"
 wc -l <"$dir/answers-real.txt"
 diff "$dir/answers-real.txt" "$dir/answers-simulated.txt" && echo "no difference"
