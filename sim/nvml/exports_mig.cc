@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MIG as seen from a device: the mode, MIG devices, profiles and placements.
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -32,9 +33,11 @@ abi::GpuInstanceProfileInfo InfoOf(const MigProfile& p) {
 }
 
 // What driver 580 writes as the name into version 3 of the struct, seen on an H200: it takes the
-// number of instances for that of slices and has no memory size, so that 1g.18gb reads "MIG
-// 7g.0gb". Nothing may rely on this name; version 2 has the right one, and our own reader computes
-// names from version 1.
+// number of instances for that of slices and has no memory size, so that 1g.18gb is "MIG 7g.0gb";
+// and it writes it kNameShiftInV3 bytes into the field, where version 2 has its name, so that the
+// field reads as empty. Nothing may rely on it; version 2 has the right name, and our own reader
+// computes names from version 1.
+constexpr std::size_t kNameShiftInV3 = 8;
 std::string NameInV3(const MigProfile& profile) {
   const std::size_t suffix = profile.name.find("gb") + 2;
   return "MIG " + std::to_string(profile.instances) + "g.0gb" + profile.name.substr(suffix);
@@ -78,7 +81,8 @@ int PutVersioned(const MigProfile& profile, unsigned* version_and_rest) {
             i.memory_size_mb,
             {},
             profile.graphics ? 2u : 0u};
-    CopyText(out->name, NameInV3(profile));
+    const std::string name = NameInV3(profile);
+    std::memcpy(out->name + kNameShiftInV3, name.data(), name.size());
     return abi::kSuccess;
   }
   return abi::kInvalidArgument;
