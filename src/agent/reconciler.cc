@@ -47,10 +47,11 @@ std::map<std::string, std::string> Reasons(const gpu::HealthSnapshot* health) {
   return reasons;
 }
 
+// What could be handed out: a GPU with MIG on is of no use as a whole.
 std::set<std::string> DeviceUuids(const gpu::Inventory& inventory) {
   std::set<std::string> uuids;
   for (const gpu::Gpu& gpu : inventory.gpus) {
-    uuids.insert(gpu.uuid);
+    if (!gpu.mig_enabled) uuids.insert(gpu.uuid);
     for (const gpu::MigDevice& mig : gpu.mig_devices) uuids.insert(mig.uuid);
   }
   return uuids;
