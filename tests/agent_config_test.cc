@@ -207,7 +207,7 @@ TEST_F(AgentConfigTest, TheLastGoodFileSurvivesARestart) {
   EXPECT_TRUE(agent_.AwaitStatus("/ready", true));
   Configure(SharedBy(3));
   ASSERT_TRUE(Shows(12));
-  EXPECT_EQ(agent_.Status().at_pointer("/config/origin").as_string(), "file");
+  EXPECT_TRUE(agent_.AwaitStatus("/config/origin", "file"));
 }
 
 // A mounted ConfigMap that is deleted while the agent is away must not cost the node its GPUs.

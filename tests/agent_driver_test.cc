@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "base/file.h"
 #include "tests/agent_fixture.h"
 
 namespace aliquot::tests {
@@ -192,6 +193,42 @@ TEST_F(AgentDriverTest, AnXidOfAMigGpuHitsAllItsDevices) {
   }));
   EXPECT_EQ(Resource().lists, 1u);
   EXPECT_TRUE(Shows(9, 9, "nvidia.com/mig-1g.5gb"));
+}
+
+// `aliquot mig apply` beside the running agent: GPU 7 gets seven small MIG devices.
+class AgentMigTest : public AgentDriverTest {
+ protected:
+  void SplitGpu7() {
+    const std::string layout = Path("mig.yaml");
+    ASSERT_TRUE(WriteFileAtomically(layout,
+                                    "version: v1\nmig-configs:\n  split:\n  - devices: [7]\n"
+                                    "    mig-enabled: true\n    mig-devices: {1g.5gb: 7}\n")
+                    .ok());
+    auto apply = cli::ChildProcess::Start({"mig", "apply", "-f", layout, "--state", Path("sim")},
+                                          {}, Path("mig.log"), ALIQUOT_PROGRAM);
+    ASSERT_TRUE(apply.ok()) << apply.error().message;
+    ASSERT_EQ((*apply)->Wait(), 0) << ReadFile(Path("mig.log")).value();
+  }
+};
+
+TEST_F(AgentMigTest, ANewLayoutOfOneGpuLeavesTheOthersServing) {
+  Simulate("a100-40gb-x8");
+  Configure("flags: {migStrategy: mixed}\n");
+  StartAll(8);
+  SplitGpu7();
+  EXPECT_TRUE(Shows(7));
+  EXPECT_TRUE(Shows(7, 7, "nvidia.com/mig-1g.5gb"));
+  EXPECT_EQ(Resource().registrations, 1u);
+}
+
+// Whole GPUs and MIG devices cannot share a name, and a GPU with MIG on is of no use as a whole, so
+// what was offered before must not stay.
+TEST_F(AgentMigTest, UnderSingleAMixedNodeIsWithdrawn) {
+  Simulate("a100-40gb-x8");
+  Configure("flags: {migStrategy: single}\n");
+  StartAll(8);
+  SplitGpu7();
+  EXPECT_TRUE(Shows(0));
 }
 
 TEST_F(AgentDriverTest, XidsOfApplicationsDoNothing) {

@@ -47,11 +47,10 @@ std::map<std::string, std::string> Reasons(const gpu::HealthSnapshot* health) {
   return reasons;
 }
 
-// What could be handed out: a GPU with MIG on is of no use as a whole.
 std::set<std::string> DeviceUuids(const gpu::Inventory& inventory) {
   std::set<std::string> uuids;
   for (const gpu::Gpu& gpu : inventory.gpus) {
-    if (!gpu.mig_enabled) uuids.insert(gpu.uuid);
+    uuids.insert(gpu.uuid);
     for (const gpu::MigDevice& mig : gpu.mig_devices) uuids.insert(mig.uuid);
   }
   return uuids;
@@ -116,7 +115,9 @@ void Reconciler::SetHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
 void Reconciler::Reconcile() {
   if (!config_ || !inventory_) return;
   share::Plan built = share::BuildPlan(*inventory_, *config_);
-  if (plan_) KeepRefused(*plan_, *inventory_, built);
+  // Only over a change of the configuration: other devices may make the former offer wrong.
+  if (plan_ && planned_inventory_ == inventory_) KeepRefused(*plan_, *inventory_, built);
+  planned_inventory_ = inventory_;
   auto plan = std::make_shared<const share::Plan>(std::move(built));
   const cdi::Roots roots = cdi::ResolveRoots(config_->flags);
   cdi::HostDevices host = cdi::ReadHostDevices(roots.dev);

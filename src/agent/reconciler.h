@@ -62,6 +62,7 @@ class Reconciler {
   std::shared_ptr<const gpu::Inventory> inventory_;
   std::shared_ptr<const gpu::HealthSnapshot> health_;
   std::shared_ptr<const share::Plan> plan_;
+  std::shared_ptr<const gpu::Inventory> planned_inventory_;  // that plan_ was made from
   std::uint64_t inventory_generation_ = 0;
   std::string cdi_error_;
   std::vector<share::Condition> logged_conditions_;

@@ -234,7 +234,7 @@ Status Story::PlaceContainers() {
     }
     Say(fmt::format("{}: placed, gets {}", pod, Join(environment, " ")));
   }
-  const auto& resource = kubelet_->state().resources.at(kGpu);
+  const rpc::StandinResource resource = kubelet_->state().resources.at(kGpu);
   const std::size_t free = resource.allocatable() - resource.held_by.size();
   Say(free == 0 ? "a sixth one:" : fmt::format("one that asks for {}:", free + 2));
   const auto refused = kubelet_->Place("pod-6", "main", kGpu, free + 2);
