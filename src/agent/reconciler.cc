@@ -56,6 +56,18 @@ std::set<std::string> DeviceUuids(const gpu::Inventory& inventory) {
   return uuids;
 }
 
+// Whether both have the same GPUs, with MIG on in the same ones, and the same MIG devices.
+bool SameDevices(const gpu::Inventory& a, const gpu::Inventory& b) {
+  const auto modes = [](const gpu::Inventory& inventory) {
+    std::set<std::string> with_mig;
+    for (const gpu::Gpu& gpu : inventory.gpus) {
+      if (gpu.mig_enabled) with_mig.insert(gpu.uuid);
+    }
+    return with_mig;
+  };
+  return DeviceUuids(a) == DeviceUuids(b) && modes(a) == modes(b);
+}
+
 // A resource that cannot be offered as it is configured now keeps what it offered before, as long
 // as its devices are there and not offered elsewhere: a slip in the configuration must not empty
 // the node.
@@ -115,8 +127,10 @@ void Reconciler::SetHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
 void Reconciler::Reconcile() {
   if (!config_ || !inventory_) return;
   share::Plan built = share::BuildPlan(*inventory_, *config_);
-  // Only over a change of the configuration: other devices may make the former offer wrong.
-  if (plan_ && planned_inventory_ == inventory_) KeepRefused(*plan_, *inventory_, built);
+  // Over a change of the configuration only: other devices may make the former offer wrong.
+  if (plan_ && SameDevices(*planned_inventory_, *inventory_)) {
+    KeepRefused(*plan_, *inventory_, built);
+  }
   planned_inventory_ = inventory_;
   auto plan = std::make_shared<const share::Plan>(std::move(built));
   const cdi::Roots roots = cdi::ResolveRoots(config_->flags);
