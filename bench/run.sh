@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 The Aliquot Authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# All figures of docs/benchmarks.md, after `make build`. About six minutes, mostly waiting. Exit
+# All figures of docs/benchmarks.md, after `make build`. About four minutes, mostly waiting. Exit
 # status 1 if a limit is broken. Numbers are worth most on a machine that does nothing else.
 set -u
 cd "$(dirname "$0")/.." || exit 1
