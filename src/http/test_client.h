@@ -5,9 +5,11 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <string>
 
@@ -25,7 +27,8 @@ class TestClient {
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     connected_ =
-        ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+        ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ||
+        (errno == EINTR && FinishConnecting());
   }
 
   bool connected() const { return connected_; }
@@ -34,6 +37,7 @@ class TestClient {
     std::size_t sent = 0;
     while (sent < bytes.size()) {
       const ssize_t n = ::send(fd_.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+      if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return;
       sent += static_cast<std::size_t>(n);
     }
@@ -48,6 +52,7 @@ class TestClient {
     char buffer[4096];
     while (end.empty() || !out.ends_with(end)) {
       const ssize_t n = ::recv(fd_.get(), buffer, sizeof(buffer), 0);
+      if (n < 0 && errno == EINTR) continue;
       if (n <= 0) break;
       out.append(buffer, static_cast<std::size_t>(n));
     }
@@ -55,6 +60,17 @@ class TestClient {
   }
 
  private:
+  // A signal (libFuzzer's timer sends one every few seconds) ends the wait, not the connecting.
+  bool FinishConnecting() const {
+    pollfd poll_fd = {fd_.get(), POLLOUT, 0};
+    while (::poll(&poll_fd, 1, -1) < 0) {
+      if (errno != EINTR) return false;
+    }
+    int error = 0;
+    socklen_t size = sizeof(error);
+    return ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
+  }
+
   UniqueFd fd_;
   bool connected_ = false;
 };
