@@ -24,11 +24,15 @@ ALLOWED = {
     "cdi": {"base", "gpu", "config"},
     "rpc": {"base"},
     "http": {"base"},
+    "kube": {"base", "http"},
     "metrics": {"base", "gpu", "config", "share"},
+    "arbiter": {"base"},
+    "interposer": {"arbiter"},
     "deviceplugin": {"base", "gpu", "config", "share", "cdi", "rpc", "metrics"},
 }
+ALLOWED["controller"] = {"base", "config", "http", "kube", "labels", "metrics"}
 EVERYTHING = set(ALLOWED) | {"agent", "cli"}
-ALLOWED["agent"] = EVERYTHING - {"cli", "agent"}
+ALLOWED["agent"] = EVERYTHING - {"cli", "agent", "controller", "interposer"}
 ALLOWED["cli"] = EVERYTHING - {"cli"} | {"sim"}
 
 FENCED = {
@@ -36,7 +40,7 @@ FENCED = {
     r"<boost/(beast|asio)": {"src/http"},
     r"<yaml-cpp": {"src/config", "sim"},
     r"<CLI/": {"src/cli"},
-    r"<dlfcn\.h>": {"src/gpu", "src/cli", "sim", "tests"},
+    r"<dlfcn\.h>": {"src/gpu", "src/cli", "src/interposer", "sim", "tests"},
 }
 LIMITS = {"source": 600, "test": 800, "header": 350}
 
