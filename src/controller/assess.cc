@@ -115,6 +115,10 @@ class Assessor {
       ++counts.opted_out;
       return;
     }
+    if (node.deploy[kPluginPart] == Deploy::kPaused) {
+      ++counts.paused;
+      return;
+    }
     // A node that is down is its administrator's matter: with thousands of nodes there is always
     // one, and the policy would never be ready.
     if (!node.ready) {

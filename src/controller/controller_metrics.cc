@@ -78,6 +78,7 @@ void ControllerMetrics::SetAssessment(const Assessment& assessment, std::size_t 
                            {{"starting"}, count(counts.starting)},
                            {{"refusing"}, count(counts.refusing)},
                            {{"unreachable"}, count(counts.unreachable)},
+                           {{"paused"}, count(counts.paused)},
                            {{"opted-out"}, count(counts.opted_out)}});
   const auto mig = [&](MigState state) {
     return count(counts.mig[static_cast<std::size_t>(state)]);

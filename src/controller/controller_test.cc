@@ -184,7 +184,7 @@ TEST_F(ControllerTest, ARefusalThatTheAgentReportsIsShown) {
   Put(kube::kDaemonSets, TestDaemonSet(1));
   PutServing("gpu-1");
   Put(kube::kNodes, TestNode("gpu-1", {{"nvidia.com/gpu.present", "true"}}, true,
-                             {{"aliquot.io/config-refused", "sharing.mps is not there yet"}}));
+                             {{"aliquot.dev/config-refused", "sharing.mps is not there yet"}}));
   CreatePolicy("cluster-policy");
   StartController();
   EXPECT_EQ(State(), "notReady");

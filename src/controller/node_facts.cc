@@ -97,14 +97,13 @@ Workload WorkloadOf(const NodeFacts& node, const PolicySpec& spec) {
 }
 
 bool WantsAgent(const NodeFacts& node, const PolicySpec& spec) {
-  const Deploy plugin = node.deploy[kPluginPart];
-  return node.gpu() && !node.operands_off && plugin != Deploy::kFalse &&
-         plugin != Deploy::kPaused && WorkloadOf(node, spec) == Workload::kContainer;
+  return node.gpu() && !node.operands_off && node.deploy[kPluginPart] != Deploy::kFalse &&
+         WorkloadOf(node, spec) == Workload::kContainer;
 }
 
 LabelChanges PlanLabels(const NodeFacts& node, const PolicySpec& spec) {
   LabelChanges changes;
-  if (node.nfd_gpu && node.present != Answer::kYes) {
+  if (node.nfd_gpu && node.present == Answer::kUnknown) {
     changes[std::string(labels::kGpuPresent)] = "true";
   }
   // Not looked at yet: an opt-out that is there already must survive until it is.

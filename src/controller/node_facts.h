@@ -65,7 +65,7 @@ struct NodeFacts {
   std::string refusal;        // labels::kConfigRefused, cut; empty = none
 
   // Has a GPU, as far as is known.
-  bool gpu() const { return nfd_gpu || present == Answer::kYes; }
+  bool gpu() const { return present == Answer::kYes || (present == Answer::kUnknown && nfd_gpu); }
   friend bool operator==(const NodeFacts&, const NodeFacts&) = default;
 };
 
@@ -80,15 +80,14 @@ using Nodes = std::map<std::string, Node, std::less<>>;  // by name
 
 // The workload that counts on a node.
 Workload WorkloadOf(const NodeFacts& node, const PolicySpec& spec);
-// Whether the agent is to serve this node's GPUs: it has some, nobody opted it out or paused it,
-// and they are not meant for virtual machines.
+// Whether the node's GPUs are to be served: it has some, nobody opted it out, and they are not
+// meant for virtual machines.
 bool WantsAgent(const NodeFacts& node, const PolicySpec& spec);
 
 // Labels to set, or to remove where there is no value.
 using LabelChanges = std::map<std::string, std::optional<std::string>, std::less<>>;
 
-// What has to change for the node's labels to be right under `spec`; empty if nothing. Sets
-// gpu.present only where Node Feature Discovery says so: elsewhere the node's agent does. Never
+// What has to change for the node's labels to be right under `spec`; empty if nothing. Never
 // changes a gpu.deploy.* value that somebody else chose, and takes away only what says "true".
 // all-disabled is not asked for where labels show MIG devices: they were made by hand and would go.
 LabelChanges PlanLabels(const NodeFacts& node, const PolicySpec& spec);

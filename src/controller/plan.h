@@ -43,14 +43,17 @@ struct Problem {
 
 // How the nodes with GPUs are doing; each is counted once.
 struct NodeCounts {
-  std::size_t serving = 0;              // agent ready, configuration accepted
-  std::size_t starting = 0;             // agent not there, not ready or of the former version
-  std::size_t refusing = 0;             // cannot or will not take the configuration chosen for it
-  std::size_t unreachable = 0;          // the node itself is not ready
-  std::size_t opted_out = 0;            // by label, or its GPUs are for virtual machines
+  std::size_t serving = 0;      // agent ready, configuration accepted
+  std::size_t starting = 0;     // agent not there, not ready or of the former version
+  std::size_t refusing = 0;     // cannot or will not take the configuration chosen for it
+  std::size_t unreachable = 0;  // the node itself is not ready
+  std::size_t paused = 0;       // somebody paused the part, for a change of driver or MIG layout
+  std::size_t opted_out = 0;    // by label, or its GPUs are for virtual machines
   std::array<std::size_t, 5> mig = {};  // by MigState, of all nodes
 
-  std::size_t gpu() const { return serving + starting + refusing + unreachable + opted_out; }
+  std::size_t gpu() const {
+    return serving + starting + refusing + unreachable + paused + opted_out;
+  }
 };
 
 // What is the case, for the status page, metrics and conditions.

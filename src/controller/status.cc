@@ -83,6 +83,7 @@ std::string Fulfilled(const NodeCounts& counts) {
   if (counts.unreachable > 0) {
     text += fmt::format("; {} not counted, being not ready themselves", counts.unreachable);
   }
+  if (counts.paused > 0) text += fmt::format("; {} paused", counts.paused);
   if (counts.opted_out > 0) text += fmt::format("; {} opted out", counts.opted_out);
   return text;
 }
