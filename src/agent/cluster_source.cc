@@ -213,7 +213,9 @@ void ClusterSource::TellSilence() {
   if (std::exchange(told_silence_, true)) return;
   std::string why = "the API server does not answer";
   for (const ObservedObjects* observed : {&node_, &policies_, configs_.get()}) {
-    if (observed != nullptr && observed->error()) why = observed->error()->message;
+    if (observed == nullptr || !observed->error()) continue;
+    why = observed->error()->message;
+    break;
   }
   log_.Warning("the cluster does not say what to serve", {{"error", why}});
   listener_.OnClusterSilent(why);
