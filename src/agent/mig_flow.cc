@@ -283,8 +283,8 @@ const MigOrders& MigFlow::OnClientsStarted(const Status& started, Clock::TimePoi
   orders_.job = MigJob::kNone;
   clients_stopped_ = !started.ok();
   if (!started.ok()) {
-    outcome_.reason += fmt::format("{}{}", outcome_.reason.empty() ? "" : "; ",
-                                   started.error().message);
+    outcome_.reason +=
+        fmt::format("{}{}", outcome_.reason.empty() ? "" : "; ", started.error().message);
     if (!outcome_.retry) outcome_.retry = policy_.retry_min;
   }
   Show(outcome_, now);

@@ -81,10 +81,10 @@ struct MigOrders {
   enum class Clients { kAsTheyAre, kPaused, kRunning };
 
   MigJob job = MigJob::kNone;
-  std::uint64_t job_number = 0;       // another one means another job
-  bool may_reboot = false;            // what MigJob::kApply may leave to a reboot
-  std::optional<MigState> state;      // kNone: no label; absent: as it is
-  std::string reason;                 // of the state, for people
+  std::uint64_t job_number = 0;   // another one means another job
+  bool may_reboot = false;        // what MigJob::kApply may leave to a reboot
+  std::optional<MigState> state;  // kNone: no label; absent: as it is
+  std::string reason;             // of the state, for people
   WithheldGpus withheld;
   Clients clients = Clients::kAsTheyAre;  // those that run as pods
   std::optional<Clock::TimePoint> wake;   // Observe again then, at the latest
@@ -122,15 +122,7 @@ class MigFlow {
   std::string_view phase() const;
 
  private:
-  enum class Phase {
-    kSettled,
-    kLooking,
-    kClearing,
-    kStopping,
-    kApplying,
-    kStarting,
-    kRebooting
-  };
+  enum class Phase { kSettled, kLooking, kClearing, kStopping, kApplying, kStarting, kRebooting };
   struct Target {
     std::string label;
     std::uint64_t layouts = 0;
@@ -163,14 +155,14 @@ class MigFlow {
   MigInputs inputs_;
   MigOrders orders_;
   Phase phase_ = Phase::kSettled;
-  std::optional<Target> target_;       // of the attempt in progress, or the last one
-  std::uint64_t looked_at_gpus_ = 0;   // MigInputs::gpus of the last look
-  bool change_failed_ = false;         // the last attempt failed after it had begun to change
-  bool cleared_ = false;               // nobody can begin to use what is withheld
+  std::optional<Target> target_;      // of the attempt in progress, or the last one
+  std::uint64_t looked_at_gpus_ = 0;  // MigInputs::gpus of the last look
+  bool change_failed_ = false;        // the last attempt failed after it had begun to change
+  bool cleared_ = false;              // nobody can begin to use what is withheld
   std::optional<Clock::TimePoint> deadline_;  // of the phase
   std::optional<Clock::TimePoint> grace_until_;
   std::optional<Clock::TimePoint> retry_at_;
-  Outcome outcome_;       // to be shown once the host has its clients back
+  Outcome outcome_;        // to be shown once the host has its clients back
   unsigned failures_ = 0;  // in a row, for the same target
 };
 

@@ -68,11 +68,10 @@ Result<std::vector<mig::ConfigEntry>> Select(const MigRequest& request,
   if (derived.ok()) {
     for (const auto& [label, entries] : derived->configs) known.push_back(label);
   }
-  return Error{Code::kNotFound,
-               fmt::format("there is no MIG configuration \"{}\"{}; this node has {}",
-                           request.label,
-                           layouts.origin.empty() ? "" : " in " + layouts.origin,
-                           Join(known, ", "))};
+  return Error{
+      Code::kNotFound,
+      fmt::format("there is no MIG configuration \"{}\"{}; this node has {}", request.label,
+                  layouts.origin.empty() ? "" : " in " + layouts.origin, Join(known, ", "))};
 }
 
 bool ChangesMode(const GpuPlan& plan) {
@@ -86,11 +85,10 @@ std::set<std::string> Staying(const GpuPlan& plan) {
   if (ChangesMode(plan)) return staying;
   for (const mig::GpuInstance& instance : plan.gpu.instances) {
     for (const mig::ComputeInstance& compute : instance.compute) {
-      const bool goes =
-          std::any_of(plan.steps.begin(), plan.steps.end(), [&](const Step& step) {
-            return step.kind == Step::Kind::kDestroyComputeInstance &&
-                   step.gpu_instance_id == instance.id && step.compute_instance_id == compute.id;
-          });
+      const bool goes = std::any_of(plan.steps.begin(), plan.steps.end(), [&](const Step& step) {
+        return step.kind == Step::Kind::kDestroyComputeInstance &&
+               step.gpu_instance_id == instance.id && step.compute_instance_id == compute.id;
+      });
       if (!goes) staying.insert(compute.uuid);
     }
   }

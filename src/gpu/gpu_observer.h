@@ -53,8 +53,8 @@ class GpuMonitorListener {
   virtual void OnHang(const HangReport& report) = 0;
 };
 
-// Work for the driver thread beside watching: what changes the GPUs does so here, so that nothing of
-// this process talks to the driver at the same time.
+// Work for the driver thread beside watching: what changes the GPUs does so here, so that nothing
+// of this process talks to the driver at the same time.
 struct DriverJob {
   // Handles the events that came meanwhile; to be called now and then by what takes long.
   using Breathe = std::function<void()>;
