@@ -58,7 +58,7 @@ std::string_view MigFlow::phase() const {
 }
 
 std::optional<MigFlow::Target> MigFlow::Wanted() const {
-  if (!inputs_.label) return {};
+  if (!inputs_.label || inputs_.held) return {};
   return Target{*inputs_.label, inputs_.layouts};
 }
 
@@ -92,7 +92,7 @@ void MigFlow::Advance(Clock::TimePoint now) {
       orders_.reason = "the driver does not return from the change; it goes on if it does";
       break;
     case Phase::kRebooting:
-      if (Superseded()) {
+      if (Superseded() && Wanted()) {
         Look();
       } else if (deadline_ && now >= *deadline_) {
         Settle(Failed("the node did not reboot, though it was told to"), now);
@@ -111,8 +111,10 @@ void MigFlow::AdvanceSettled(Clock::TimePoint now) {
   const auto wanted = Wanted();
   if (!wanted) {
     target_.reset();
-    orders_.state = MigState::kNone;
-    orders_.reason.clear();
+    if (!inputs_.held) {
+      orders_.state = MigState::kNone;
+      orders_.reason.clear();
+    }
     // Nothing is in progress, so nobody is paused or stopped for it, whoever began it.
     orders_.clients = MigOrders::Clients::kRunning;
     if (!clients_stopped_) return;
@@ -130,7 +132,7 @@ void MigFlow::AdvanceSettled(Clock::TimePoint now) {
 
 void MigFlow::AdvanceClearing(Clock::TimePoint now) {
   if (Superseded()) {
-    if (inputs_.label) return Look();
+    if (Wanted()) return Look();
     return Settle({}, now);
   }
   const bool clear = inputs_.withdrawn && inputs_.clients_left && inputs_.clients_left->empty();
@@ -179,7 +181,7 @@ void MigFlow::Look() {
 const MigOrders& MigFlow::OnLook(const MigLook& look, Clock::TimePoint now) {
   orders_.job = MigJob::kNone;
   if (Superseded()) {
-    inputs_.label ? Look() : Settle({}, now);
+    Wanted() ? Look() : Settle({}, now);
   } else if (!look.planned.ok()) {
     Settle(Failed(look.planned.error().message), now);
   } else if (!look.changes) {
@@ -216,9 +218,9 @@ const MigOrders& MigFlow::OnClientsStopped(const Status& stopped, Clock::TimePoi
   if (!stopped.ok()) {
     Settle(Failed(stopped.error().message), now);
   } else if (Superseded()) {
-    inputs_.label ? Look() : Settle({}, now);
+    Wanted() ? Look() : Settle({}, now);
   } else {
-    orders_.may_reboot = policy_.allow_reboot && rebooted_for_ != target_->label;
+    orders_.may_reboot = inputs_.allow_reboot && rebooted_for_ != target_->label;
     Start(Phase::kApplying, MigJob::kApply);
     deadline_ = now + policy_.apply_deadline;
     orders_.wake = deadline_;
@@ -230,7 +232,7 @@ const MigOrders& MigFlow::OnApplied(const MigApplied& applied, Clock::TimePoint 
   orders_.job = MigJob::kNone;
   deadline_.reset();
   const bool again = target_ && rebooted_for_ == target_->label;
-  if (Superseded() && inputs_.label) {
+  if (Superseded() && Wanted()) {
     Look();
   } else if (applied.done.error().code == Code::kAborted && failures_ == 0) {
     ++failures_;  // the GPUs are not as planned for; once, that is no failure yet

@@ -25,7 +25,6 @@ enum class MigState { kNone, kPending, kRebooting, kSuccess, kFailed };
 std::string_view ToString(MigState state);
 
 struct MigPolicy {
-  bool allow_reboot = false;  // WITH_REBOOT
   // How long clients of the GPUs that were asked to leave may take. As NVIDIA's mig-manager.
   Clock::Duration clients_deadline = std::chrono::minutes(5);
   // Between the kubelet's having been told that devices are gone and the look that counts: an
@@ -44,6 +43,8 @@ struct MigPolicy {
 // What the flow decides by, as last seen.
 struct MigInputs {
   std::optional<std::string> label;  // nvidia.com/mig.config; absent: nothing is wanted
+  bool held = false;                 // somebody wants nothing to be begun: all stays as it is
+  bool allow_reboot = false;         // WITH_REBOOT
   std::uint64_t layouts = 0;         // counts changes of the layout configurations
   std::uint64_t gpus = 0;            // counts changes of what the driver shows
   bool withdrawn = false;            // the kubelet was told of all that MigOrders::withheld says

@@ -300,10 +300,35 @@ TEST_F(MigFlowTest, ALabelTakenAwayEndsTheAttempt) {
   EXPECT_EQ(job(), MigJob::kNone);
 }
 
+// gpu.deploy.mig-manager is not "true": during a change of the driver, for instance.
+TEST_F(MigFlowTest, WhatIsHeldStaysAsItIs) {
+  Make();
+  inputs_.held = true;
+  Want("x");
+  EXPECT_EQ(job(), MigJob::kNone);
+  EXPECT_EQ(orders().state, std::nullopt);
+  EXPECT_EQ(orders().clients, Clients::kRunning);
+  inputs_.held = false;
+  Observe();
+  Look(Change());
+  inputs_.held = true;
+  Observe();
+  EXPECT_TRUE(orders().withheld.empty());
+  EXPECT_EQ(job(), MigJob::kNone);
+  EXPECT_EQ(state(), MigState::kPending) << "it will go on";
+  inputs_.held = false;
+  Observe();
+  GoOn();
+  inputs_.held = true;
+  Observe();
+  EXPECT_EQ(job(), MigJob::kApply) << "what was begun is finished";
+  Finish({});
+  EXPECT_EQ(state(), MigState::kSuccess);
+}
+
 TEST_F(MigFlowTest, ARebootIsOrderedOnceAndContinues) {
-  MigPolicy policy;
-  policy.allow_reboot = true;
-  Make(policy);
+  inputs_.allow_reboot = true;
+  Make();
   Want("x");
   GoOn();
   EXPECT_TRUE(orders().may_reboot);
@@ -319,13 +344,13 @@ TEST_F(MigFlowTest, ARebootIsOrderedOnceAndContinues) {
   flow_->OnClientsStarted({}, now_);
   EXPECT_EQ(state(), MigState::kFailed);
 
-  Make(policy, "x");  // it did reboot, and the mode changed
+  Make({}, "x");  // it did reboot, and the mode changed
   Want("x");
   Look({});
   EXPECT_EQ(state(), MigState::kSuccess);
   EXPECT_EQ(orders().clients, Clients::kRunning) << "paused by the agent before the reboot";
 
-  Make(policy, "x");  // it did reboot, and the mode did not
+  Make({}, "x");  // it did reboot, and the mode did not
   Want("x");
   GoOn();
   EXPECT_FALSE(orders().may_reboot);
@@ -342,9 +367,8 @@ TEST_F(MigFlowTest, WithoutLeaveThereIsNoReboot) {
 }
 
 TEST_F(MigFlowTest, ARebootThatCannotBeIsSaid) {
-  MigPolicy policy;
-  policy.allow_reboot = true;
-  Make(policy);
+  inputs_.allow_reboot = true;
+  Make();
   Want("x");
   GoOn();
   flow_->OnApplied({{}, true}, now_);

@@ -45,6 +45,11 @@ std::optional<std::string> WantedMigConfig(const Labels& labels) {
   return found->second;
 }
 
+bool MigHeld(const Labels& labels) {
+  const auto found = labels.find(std::string(kDeployPrefix) + "mig-manager");
+  return found != labels.end() && !found->second.empty() && found->second != "true";
+}
+
 std::map<std::string, std::optional<std::string>> LabelChanges(
     const Labels& labels, const MigOrders& orders, const std::set<std::string>& clients) {
   std::map<std::string, std::optional<std::string>> changes;

@@ -30,6 +30,10 @@ Labels LabelsOf(const kube::Object& object);
 // The wanted configuration; absent if the label is missing or empty.
 std::optional<std::string> WantedMigConfig(const Labels& labels);
 
+// Whether nothing is to be begun on this node: nvidia.com/gpu.deploy.mig-manager says something
+// other than "true", as it does while the driver is exchanged. Absent and empty count as "true".
+bool MigHeld(const Labels& labels);
+
 // What has to be written to the node's labels to carry out `orders`; absent values are removals.
 // `clients` are the last parts of the gpu.deploy labels that may be paused. A label that says
 // anything but "true" is left alone, and so is one that is not there. Whatever is paused for a

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <utility>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -35,6 +36,13 @@ void MigLayoutSource::Start() {
   selection.ns = options_.config_map_namespace;
   selection.field_selector = "metadata.name=" + options_.config_map;
   watch_ = client_.StartWatch(std::move(selection), executor_, *this);
+}
+
+void MigLayoutSource::Follow(std::string config_map) {
+  if (options_.config_map == config_map) return;
+  watch_.reset();
+  options_.config_map = std::move(config_map);
+  Start();
 }
 
 void MigLayoutSource::Reload() {

@@ -23,6 +23,8 @@ class MigLayoutSource final : private kube::WatchHandler {
     std::string config_map_namespace;
     std::string config_map;  // name; empty: none
     std::string file;        // read only without a ConfigMap; empty: none
+
+    friend bool operator==(const Options&, const Options&) = default;
   };
   using Changed = std::function<void(MigLayouts)>;
 
@@ -35,6 +37,9 @@ class MigLayoutSource final : private kube::WatchHandler {
 
   // Tells what there is: of a ConfigMap later, else at once. Call once.
   void Start();
+  // Another ConfigMap of the same namespace is meant; empty: none. Until it was read, what was told
+  // last stays.
+  void Follow(std::string config_map);
   // Reads the file again.
   void Reload();
 
@@ -46,7 +51,7 @@ class MigLayoutSource final : private kube::WatchHandler {
   std::string MapTitle() const;
   void Tell(MigLayouts layouts);
 
-  const Options options_;
+  Options options_;
   kube::Client& client_;
   Executor& executor_;
   const Changed changed_;

@@ -47,6 +47,7 @@ MigNode::MigNode(MigOptions options, Dependencies dependencies)
       dependencies_(std::move(dependencies)),
       flow_(options_.policy, RebootedFor(options_.state_dir, options_.boot_id),
             dependencies_.host.stopped()),
+      allow_reboot_(options_.allow_reboot),
       rebooted_(HasRebootRecord(options_.state_dir)),
       source_(options_.layouts, dependencies_.client, dependencies_.executor,
               [this](MigLayouts layouts) {
@@ -63,6 +64,13 @@ MigNode::~MigNode() {
 void MigNode::Start() { source_.Start(); }
 
 void MigNode::ReloadFile() { source_.Reload(); }
+
+void MigNode::SetWish(const MigWish& wish) {
+  enabled_ = wish.enabled;
+  allow_reboot_ = wish.allow_reboot;
+  source_.Follow(wish.config_map);
+  Wake();
+}
 
 void MigNode::OnNode(const kube::Object& node) {
   Labels labels = LabelsOf(node);
@@ -97,6 +105,8 @@ void MigNode::WakeAfter(Clock::Duration delay) {
 MigInputs MigNode::Inputs() const {
   MigInputs inputs;
   inputs.label = WantedMigConfig(*labels_);
+  inputs.held = !enabled_ || MigHeld(*labels_);
+  inputs.allow_reboot = allow_reboot_;
   inputs.layouts = layouts_generation_;
   inputs.gpus = gpus_generation_;
   const MigOrders& orders = flow_.orders();
@@ -130,7 +140,7 @@ void MigNode::CarryOut() {
     const auto delay = std::max(*orders.wake - dependencies_.clock.Now(), Clock::Duration::zero());
     timer_ = dependencies_.executor.PostAfter(delay, Guarded([this] { Sync(); }));
   }
-  if (!WantedMigConfig(*labels_)) {
+  if (!WantedMigConfig(*labels_) && enabled_) {
     if (Status gone = mig::ForgetLayout(options_.state_dir); !gone.ok()) {
       dependencies_.log.Warning("cannot forget the MIG layout", {{"cause", gone.error().message}});
     }

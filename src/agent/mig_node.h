@@ -26,9 +26,19 @@
 
 namespace aliquot::agent {
 
+// What may be asked of the flow while it runs.
+struct MigWish {
+  bool enabled = true;        // migManager.enabled
+  bool allow_reboot = false;  // WITH_REBOOT
+  std::string config_map;     // migManager.config.name; empty: none
+
+  friend bool operator==(const MigWish&, const MigWish&) = default;
+};
+
 struct MigOptions {
   std::string node;  // name of the Node object
   MigLayoutSource::Options layouts;
+  bool allow_reboot = false;
   // The last parts of the labels nvidia.com/gpu.deploy.* whose pods must leave for a change. The
   // reference's list without device-plugin and gpu-feature-discovery, which this agent is.
   std::set<std::string> clients = {"dcgm", "dcgm-exporter", "nvsm", "client"};
@@ -73,6 +83,8 @@ class MigNode {
 
   // Begins to follow the layout configurations. Call once.
   void Start();
+  // What the cluster wants of the flow, instead of what the options say.
+  void SetWish(const MigWish& wish);
   // The Node as the cluster has it. Nothing is done before the first.
   void OnNode(const kube::Object& node);
   // The driver shows something else than before, has come or has gone. Nothing is done before the
@@ -114,6 +126,8 @@ class MigNode {
   // Seen by late tasks, which find it expired once this is gone.
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   MigFlow flow_;
+  bool enabled_ = true;
+  bool allow_reboot_;
 
   std::optional<Labels> labels_;       // of the Node; absent until seen
   std::optional<MigLayouts> layouts_;  // absent until the source told of any

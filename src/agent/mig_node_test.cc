@@ -218,7 +218,7 @@ TEST_F(MigNodeTest, ALabelBecomesALayout) {
   EXPECT_EQ(State(), "success");
   EXPECT_EQ(Label("nvidia.com/gpu.deploy.dcgm"), "true");
   EXPECT_EQ(Label("nvidia.com/gpu.deploy.nvsm"), "false");
-  EXPECT_EQ(Layout(), "on: 1g.5gb at 0, 1g.5gb at 1, 2g.10gb at 2, 3g.20gb at 4");
+  EXPECT_EQ(Layout(), "on: 2g.10gb at 0, 1g.5gb at 2, 1g.5gb at 3, 3g.20gb at 4");
   EXPECT_EQ(host_.trace_,
             (std::vector<std::string>{"withhold", "stop for a mode", "change", "start", "offer"}));
   const auto events = Events();
@@ -408,6 +408,21 @@ TEST_F(MigNodeTest, WithoutALabelNobodyStaysPaused) {
   EXPECT_EQ(Layout(), "off");
 }
 
+TEST_F(MigNodeTest, ThePolicyOfTheClusterIsFollowed) {
+  Simulate("a100-40gb-x8-mig");
+  PutNode({{kMigConfigLabel, "all-3g.20gb"}, {"nvidia.com/gpu.deploy.mig-manager", "false"}});
+  Start();
+  Pass(minutes(1));
+  EXPECT_EQ(State(), "");
+  node_->SetWish({.enabled = false, .allow_reboot = false, .config_map = ""});
+  SetLabel("nvidia.com/gpu.deploy.mig-manager", "true");
+  Pass(minutes(1));
+  EXPECT_EQ(State(), "");
+  node_->SetWish({.enabled = true, .allow_reboot = true, .config_map = ""});
+  Pass(seconds(5));
+  EXPECT_EQ(State(), "success");
+}
+
 TEST_F(MigNodeTest, AnApiThatFailsIsTriedAgain) {
   Simulate(kOneA100);
   PutNode({{kMigConfigLabel, "all-3g.20gb"}, {"nvidia.com/gpu.deploy.dcgm", "true"}});
@@ -424,7 +439,7 @@ TEST_F(MigNodeTest, ARebootContinuesWhereItBegan) {
   Simulate(
       "name: vm\ndriver: \"580.159.04\"\ncuda: \"13.0\"\ngpuReset: false\n"
       "gpus:\n- product: A100-SXM4-40GB\n");
-  options_.policy.allow_reboot = true;
+  options_.allow_reboot = true;
   PutNode({{kMigConfigLabel, "all-3g.20gb"}, {"nvidia.com/gpu.deploy.dcgm", "true"}});
   Start();
   Pass(seconds(5));
@@ -451,7 +466,7 @@ TEST_F(MigNodeTest, AModeThatDoesNotChangeDoesNotRebootTwice) {
   Simulate(
       "name: vm\ndriver: \"580.159.04\"\ncuda: \"13.0\"\ngpuReset: false\n"
       "gpus:\n- product: A100-SXM4-40GB\n");
-  options_.policy.allow_reboot = true;
+  options_.allow_reboot = true;
   PutNode({{kMigConfigLabel, "all-3g.20gb"}});
   Start();
   Pass(seconds(5));
@@ -501,7 +516,8 @@ TEST_F(MigNodeTest, AfterARebootTheLayoutIsThereBeforeTheDriverIsSeen) {
   load("boot-2");
   EXPECT_EQ(Layout(0), "on: 3g.20gb at 0, 3g.20gb at 4");
   EXPECT_EQ(Layout(5), "on: 3g.20gb at 0, 3g.20gb at 4");
-  EXPECT_EQ(Layout(6), "on: 1g.5gb at 0") << "somebody was faster; the label sees to it";
+  EXPECT_EQ(Layout(6), "on: 1g.5gb at 0 with no compute instance")
+      << "somebody was faster; the label sees to it";
   // Without a label nothing is wanted of the next boot.
   Want(nullptr);
   Start();
