@@ -97,6 +97,16 @@ void KeepRefused(const share::Plan& former, const gpu::Inventory& inventory, sha
             });
 }
 
+void Withhold(const WithheldGpus& withheld, share::Plan& plan) {
+  for (share::PlannedResource& resource : plan.resources) {
+    std::erase_if(resource.devices, [&](const share::PlannedDevice& device) {
+      const auto gpu = withheld.find(device.gpu_uuid);
+      return gpu != withheld.end() && !gpu->second.contains(device.device_uuid);
+    });
+  }
+  std::erase_if(plan.resources, [](const auto& resource) { return resource.devices.empty(); });
+}
+
 }  // namespace
 
 void Reconciler::SetConfig(std::shared_ptr<const config::Config> config, cdi::Options cdi_options) {
@@ -136,6 +146,12 @@ void Reconciler::SetHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
   PublishMetrics();
 }
 
+void Reconciler::SetWithheld(WithheldGpus withheld) {
+  if (withheld_ == withheld) return;
+  withheld_ = std::move(withheld);
+  Reconcile();
+}
+
 void Reconciler::Reconcile() {
   if (!config_ || !inventory_) return;
   share::Plan built = share::BuildPlan(*inventory_, *config_);
@@ -148,6 +164,7 @@ void Reconciler::Reconcile() {
   if (plan_ && withdrawn_.empty() && SameDevices(*planned_inventory_, *inventory_)) {
     KeepRefused(*plan_, *inventory_, built);
   }
+  Withhold(withheld_, built);
   planned_inventory_ = inventory_;
   auto plan = std::make_shared<const share::Plan>(std::move(built));
   const cdi::Roots roots = cdi::ResolveRoots(config_->flags);

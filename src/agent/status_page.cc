@@ -139,6 +139,16 @@ json::array PluginsToJson(const deviceplugin::ManagerStatus& manager) {
   return plugins;
 }
 
+json::object MigToJson(const MigStatus& mig) {
+  return {{"config", OrNull(mig.label)},
+          {"state", OrNull(mig.state)},
+          {"since", OrNull(mig.since)},
+          {"reason", OrNull(mig.reason)},
+          {"phase", mig.phase},
+          {"configurationsFrom", OrNull(mig.layouts)},
+          {"gpusWithheld", json::array(mig.withheld.begin(), mig.withheld.end())}};
+}
+
 }  // namespace
 
 std::string AgentStatus::NotReady() const {
@@ -186,6 +196,7 @@ json::value ToJson(const AgentStatus& status, const std::vector<std::string>& re
   }
   if (status.health) page["health"] = HealthToJson(*status.health);
   if (status.plan) page["plan"] = PlanToJson(*status.plan);
+  if (status.mig) page["mig"] = MigToJson(*status.mig);
   page["cdiError"] = OrNull(status.cdi_error);
   page["kubelet"] = {{"registrationEnabled", status.plugins.registration_enabled},
                      {"present", status.plugins.kubelet_present},

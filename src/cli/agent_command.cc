@@ -20,6 +20,7 @@
 #include "cli/console.h"
 #include "cli/mig_options.h"
 #include "cli/node.h"
+#include "mig/boot_restore.h"
 #include "mig/recovery.h"
 #include "rpc/grpc_library.h"
 
@@ -134,6 +135,7 @@ void Run(Options& options, Console& console) {
   auto* surroundings = new Surroundings(options.verbose);
   const Logger& log = surroundings->log;
   options.agent.open_driver = [simulated, state = MigState(options),
+                               boot = mig::BootId(options.host_root),
                                &log](const std::string& root) {
     std::unique_ptr<gpu::DriverSource> source;
     if (simulated.empty()) {
@@ -142,7 +144,7 @@ void Run(Options& options, Console& console) {
       source = std::make_unique<gpu::FileDriverSource>(simulated);
     }
     if (!state.empty()) {
-      source = std::make_unique<mig::RecoveringDriverSource>(std::move(source), state, log);
+      source = std::make_unique<mig::RecoveringDriverSource>(std::move(source), state, boot, log);
     }
     return source;
   };

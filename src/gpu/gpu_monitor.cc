@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -31,10 +32,18 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
     std::unique_lock lock(mutex);
     while (!stopping) {
       if (std::exchange(refresh, false)) observer->RequestRefresh();
+      if (!jobs.empty()) {
+        const DriverJob job = std::move(jobs.front());
+        jobs.pop_front();
+        lock.unlock();
+        observer->Run(job);
+        lock.lock();
+        continue;
+      }
       lock.unlock();
       const Clock::Duration idle = observer->Step(event_wait);
       lock.lock();
-      wake.wait_for(lock, idle, [this] { return stopping || refresh; });
+      wake.wait_for(lock, idle, [this] { return stopping || refresh || !jobs.empty(); });
     }
     lock.unlock();
     observer.reset();  // closes the driver on its own thread
@@ -74,10 +83,12 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
   std::mutex listener_mutex;  // guards the pointer during a call
   GpuMonitorListener* listener;
 
-  std::mutex mutex;  // guards the flags: set by the monitor, read by the driver thread, or reverse
+  // Guards what follows: set by the monitor, read by the driver thread, or reverse.
+  std::mutex mutex;
   std::condition_variable wake;
   bool stopping = false;
   bool refresh = false;
+  std::deque<DriverJob> jobs;
   bool finished = false;
 
   std::thread thread;  // only the monitor
@@ -102,6 +113,12 @@ void GpuMonitor::Start() {
 void GpuMonitor::Refresh() {
   std::lock_guard lock(worker_->mutex);
   worker_->refresh = true;
+  worker_->wake.notify_all();
+}
+
+void GpuMonitor::Run(DriverJob job) {
+  std::lock_guard lock(worker_->mutex);
+  worker_->jobs.push_back(std::move(job));
   worker_->wake.notify_all();
 }
 
