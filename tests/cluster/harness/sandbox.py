@@ -168,8 +168,8 @@ def _gpus(node):
     tree = MEMORY / "gpus"
     run(layout.OUT / "bin/aliquot", "sim", "tree", "--mknod", tree,
         env=dict(os.environ, ALIQUOT_SIM_NODE=node))
-    run("cp", "-a", f"{tree}/usr/.", ROOT / "usr")
-    run("cp", "-a", f"{tree}/dev/.", ROOT / "dev")
+    for name in ("usr", "lib", "dev"):
+        run("cp", "-a", f"{tree}/{name}/.", f"{ROOT}/{name}/")
     for name in ("proc/driver", "proc/modules", "proc/devices", "sys/bus/pci"):
         if (ROOT / name).exists() and (tree / name).exists():
             _bind(tree / name, ROOT / name)
