@@ -91,6 +91,7 @@ def kubelet():
                          "imagefs.available": "1%", "nodefs.inodesFree": "1%",
                          "imagefs.inodesFree": "1%"},
         "nodeStatusUpdateFrequency": "5s",
+        "syncFrequency": "5s",  # how soon a mounted ConfigMap is rewritten
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
     }, indent=1))
     return ["kubelet", f"--config={config}", f"--kubeconfig={_client('kubelet')}",

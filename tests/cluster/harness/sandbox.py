@@ -199,3 +199,4 @@ def furnish(node):
     run("pivot_root", ".", "mnt/machine")
     os.chdir("/")
     run("umount", "--lazy", "/mnt/machine")
+    run("mount", "--make-rshared", "/")  # as on a host: mounts reach the pods that ask for them
