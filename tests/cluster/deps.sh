@@ -2,9 +2,11 @@
 # SPDX-FileCopyrightText: 2026 The Aliquot Authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs what the test cluster needs beyond tools/install-deps.sh, and prints the path of a Go
-# that can build it. Debian 12's own Go is too old for that but able to fetch a newer toolchain as
-# what it is, a Go module, checked against the public checksum database.
+#   deps.sh       installs what the test cluster needs beyond tools/install-deps.sh
+#   deps.sh go    and a Go that can build its programs, whose path it prints
+#
+# Debian 12's own Go is too old for that but able to fetch a newer toolchain as what it is, a Go
+# module, checked against the public checksum database.
 set -euo pipefail
 
 needed=1.26.8
@@ -40,6 +42,7 @@ new_enough() {
 }
 
 install_missing "${packages[@]}"
+[ "${1:-}" = go ] || exit 0
 
 for candidate in "$(command -v go || true)" /usr/local/go/bin/go; do
   if [ -n "$candidate" ] && new_enough "$candidate"; then

@@ -50,11 +50,13 @@ def _version_flags(version):
 
 
 def build():
-    """Builds whatever is missing. Takes ten to twenty minutes of two cores the first time."""
+    """Installs and builds whatever is missing. The first time takes some ten minutes of two
+    cores."""
+    run(layout.HERE / "deps.sh")
     if built():
         return
     watch = Stopwatch()
-    go = run(layout.HERE / "deps.sh").strip()
+    go = run(layout.HERE / "deps.sh", "go").strip()
     target = directory()
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)

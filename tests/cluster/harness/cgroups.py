@@ -26,7 +26,7 @@ def _hierarchies():
 
 
 def _can_make(directory):
-    probe = directory / (layout.CGROUP + "-probe")
+    probe = directory / (layout.NAME + "-probe")
     try:
         probe.mkdir(exist_ok=True)
         probe.rmdir()
@@ -59,14 +59,14 @@ def _delegate(directory):
 
 def make():
     for hierarchy in _hierarchies():
-        ours = hierarchy / layout.CGROUP
+        ours = hierarchy / layout.NAME
         ours.mkdir(exist_ok=True)
         for name in ("cpuset.cpus", "cpuset.mems"):  # version 1 starts with none of either
             if not unified() and (ours / name).exists():
                 (ours / name).write_text((hierarchy / name).read_text())
     if unified():
         _delegate(ROOT)
-        _delegate(ROOT / layout.CGROUP)
+        _delegate(ROOT / layout.NAME)
 
 
 def _kill(directory):
@@ -82,7 +82,7 @@ def remove():
     for _ in range(50):
         left = 0
         for hierarchy in _hierarchies():
-            for path, _, _ in os.walk(hierarchy / layout.CGROUP, topdown=False):
+            for path, _, _ in os.walk(hierarchy / layout.NAME, topdown=False):
                 try:
                     _kill(Path(path))
                     os.rmdir(path)

@@ -79,7 +79,7 @@ def kubelet():
         "tlsPrivateKeyFile": f"{PKI}/kubelet-server.key",
         "containerRuntimeEndpoint": f"unix://{layout.CONTAINERD}",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{layout.CGROUP}",
+        "cgroupRoot": f"/{layout.NAME}",
         "failCgroupV1": False,
         "failSwapOn": False,
         "makeIPTablesUtilChains": False,  # nothing here needs iptables

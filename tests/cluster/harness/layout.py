@@ -19,10 +19,10 @@ STATE = CACHE / "state"
 LOGS = STATE / "logs"
 PIDS = STATE / "pids"
 PKI = STATE / "pki"
-INIT = STATE / "init"  # process id and start time of the namespaces' first process
 
-# Clones of the project may run clusters at the same time; cgroups are all they share.
-CGROUP = "aliquot-cluster-" + hashlib.sha256(str(STATE).encode()).hexdigest()[:8]
+# Clones of the project may run clusters at the same time. What tells theirs apart: the name of the
+# cgroup of the pods, and of the first process.
+NAME = "aliquot-cluster-" + hashlib.sha256(str(STATE).encode()).hexdigest()[:8]
 
 NODE = "gpu-node"
 NODE_IP = "10.244.0.1"  # the pods' bridge; a kubelet accepts no loopback address

@@ -40,7 +40,7 @@ def down():
     sandbox.destroy()
     left = cgroups.remove()
     if left:
-        raise Failure(f"{left} cgroups named {layout.CGROUP} cannot be removed")
+        raise Failure(f"{left} cgroups named {layout.NAME} cannot be removed")
 
 
 def _start(name, command):
@@ -53,11 +53,19 @@ def _start(name, command):
 
 
 def _wait(what, process, condition, seconds=60):
+    """Waits for what `process` brings about; the end of its log if that does not come."""
+    name = Path(process.args[0]).name
+
     def answer():
         if process.poll() is not None:
-            raise Failure(f"{Path(process.args[0]).name} ended with status {process.returncode}")
+            raise Failure(f"{name} ended with status {process.returncode}")
         return condition()
-    wait_until(what, answer, seconds, every=0.2)
+
+    try:
+        wait_until(what, answer, seconds, every=0.2)
+    except Failure as failure:
+        log = (layout.LOGS / f"{name}.log").read_text(errors="replace").splitlines()[-8:]
+        raise Failure("\n  ".join([str(failure)] + log)) from None
 
 
 def inside_up(node):

@@ -12,7 +12,6 @@ the process namespace ends everything; no orderly shutdown is needed for a clean
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 from harness import binaries, layout
@@ -45,51 +44,46 @@ def environment():
     return env
 
 
-def _started(pid):
-    """When a process was started; tells a process from a later one with the same id."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return None
+def _first_processes():
+    """Ids of the first processes of our namespaces; there is more than one only after a crash."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:  # it ended meanwhile
+            continue
+        if words[0].endswith(b"/pause") and words[1] == layout.NAME.encode():
+            found.append(int(path.parent.name))
+    return found
 
 
 def init_pid():
     """Process id of the first process inside, or None if there is no cluster."""
-    try:
-        pid, started = layout.INIT.read_text().split()
-    except (OSError, ValueError):
-        return None
-    return int(pid) if _started(pid) == started else None
+    return next(iter(_first_processes()), None)
 
 
 def create():
-    """Makes the namespaces, with a first process that waits to be killed."""
-    pause = binaries.path("pause")
+    """Makes the namespaces, with a first process that waits to be killed. It is told our name, by
+    which it is found again whatever became of those who started it."""
     parent = subprocess.Popen(
-        ["unshare", *NAMESPACES, "--propagation", "private", "--fork", pause],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True)
+        ["unshare", *NAMESPACES, "--propagation", "private", "--fork", binaries.path("pause"),
+         layout.NAME], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True)
 
-    def child():
+    def started():
         if parent.poll() is not None:
             raise Failure(f"unshare ended with status {parent.returncode}")
-        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
-        if not children or os.readlink(f"/proc/{children[0]}/exe") != str(pause):
-            return None
-        return children[0]
+        return init_pid()
 
-    pid = wait_until("the first process of the namespaces", child, 10)
-    layout.INIT.write_text(f"{pid} {_started(pid)}\n")
+    wait_until("the first process of the namespaces", started, 10)
 
 
 def destroy():
-    """Ends everything inside. Returns when it is gone."""
-    pid = init_pid()
-    if pid is not None:
+    """Ends everything inside. Returns when it is gone: the kernel lets the first process of a
+    namespace go last."""
+    for pid in _first_processes():
         os.kill(pid, signal.SIGKILL)
-        wait_until("the cluster's processes to end", lambda: _started(pid) is None
-                   or Path(f"/proc/{pid}/cmdline").read_bytes() == b"", 20, every=0.02)
-    layout.INIT.unlink(missing_ok=True)
+    wait_until("the cluster's processes to end", lambda: not _first_processes(), 20, every=0.02)
 
 
 def entering(command):
