@@ -33,7 +33,10 @@ def aliquot():
 
     tag = value("tag") or re.search(r'^appVersion: *"?([^"\s]*)"?', chart.read_text(),
                                     re.MULTILINE).group(1)
-    return f"{value('repository')}:{tag}"
+    repository = value("repository")
+    # A runtime looks for a name without a registry under the name of the default one.
+    named = "." in repository.partition("/")[0]
+    return f"{'' if named else 'docker.io/'}{repository}:{tag}"
 
 
 def _pause(root):

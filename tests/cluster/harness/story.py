@@ -21,9 +21,9 @@ RESOURCE = "nvidia.com/gpu"
 
 
 class Story:
-    def __init__(self, watch: Stopwatch):
+    def __init__(self, watch: Stopwatch, namespace):
         self.watch = watch
-        self.namespace = "default"
+        self.namespace = namespace
         self.measurements = []  # name, seconds, limit in seconds or None
 
     # Telling
