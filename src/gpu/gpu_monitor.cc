@@ -31,6 +31,7 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
     std::unique_lock lock(mutex);
     while (!stopping) {
       if (std::exchange(refresh, false)) observer->RequestRefresh();
+      observer->WatchProcesses(process_interval);
       lock.unlock();
       const Clock::Duration idle = observer->Step(event_wait);
       lock.lock();
@@ -62,6 +63,9 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
   void OnHealth(std::shared_ptr<const HealthSnapshot> health) override {
     Forward([&](GpuMonitorListener& l) { l.OnHealth(std::move(health)); });
   }
+  void OnProcesses(std::shared_ptr<const ProcessSnapshot> processes) override {
+    Forward([&](GpuMonitorListener& l) { l.OnProcesses(std::move(processes)); });
+  }
   void OnHang(const HangReport& report) override {
     Forward([&](GpuMonitorListener& l) { l.OnHang(report); });
   }
@@ -78,6 +82,7 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
   std::condition_variable wake;
   bool stopping = false;
   bool refresh = false;
+  Clock::Duration process_interval{};
   bool finished = false;
 
   std::thread thread;  // only the monitor
@@ -103,6 +108,11 @@ void GpuMonitor::Refresh() {
   std::lock_guard lock(worker_->mutex);
   worker_->refresh = true;
   worker_->wake.notify_all();
+}
+
+void GpuMonitor::WatchProcesses(Clock::Duration interval) {
+  std::lock_guard lock(worker_->mutex);
+  worker_->process_interval = interval;
 }
 
 bool GpuMonitor::Stop() {

@@ -53,6 +53,8 @@ class GpuMonitor {
   bool Stop();
   // Have a full look at all GPUs soon, after event_wait at most. Thread-safe.
   void Refresh();
+  // Have OnProcesses called every `interval` from now on; zero = no more. Thread-safe.
+  void WatchProcesses(Clock::Duration interval);
 
  private:
   struct Worker;
