@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/enforced_shares.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "cdi/build.h"
@@ -33,6 +34,7 @@ class Reconciler {
     deviceplugin::PluginManager& plugins;
     cdi::SpecWriter& cdi_files;
     metrics::AgentMetrics& metrics;
+    EnforcedShares& shares;
   };
 
   explicit Reconciler(Dependencies dependencies) : dependencies_(std::move(dependencies)) {}
