@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "agent/json_path.h"
 #include "kube/time.h"
 
 namespace aliquot::agent {
@@ -17,37 +18,12 @@ namespace json = boost::json;
 constexpr std::size_t kMaxMessage = 1024;
 constexpr char kComponent[] = "aliquot-agent";
 
-// The object at `key`, or an empty one.
-const json::object& Child(const json::object& object, const char* key) {
-  static const json::object kNothing;
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_object() ? value->get_object() : kNothing;
-}
-
-std::string Text(const json::object& object, const char* key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
 }  // namespace
-
-Labels LabelsOf(const kube::Object& object) {
-  Labels labels;
-  for (const auto& [key, value] : Child(Child(object, "metadata"), "labels")) {
-    if (value.is_string()) labels[std::string(key)] = std::string(value.get_string());
-  }
-  return labels;
-}
 
 std::optional<std::string> WantedMigConfig(const Labels& labels) {
   const auto found = labels.find(kMigConfigLabel);
   if (found == labels.end() || found->second.empty()) return {};
   return found->second;
-}
-
-bool MigHeld(const Labels& labels) {
-  const auto found = labels.find(std::string(kDeployPrefix) + "mig-manager");
-  return found != labels.end() && !found->second.empty() && found->second != "true";
 }
 
 std::map<std::string, std::optional<std::string>> LabelChanges(
@@ -86,15 +62,17 @@ std::vector<std::string> PodsSelectedBy(const std::vector<kube::Object>& pods,
                                         const std::set<std::string>& labels) {
   std::vector<std::string> names;
   for (const kube::Object& pod : pods) {
-    const std::string phase = Text(Child(pod, "status"), "phase");
+    const std::string phase = FindText(pod, {"status", "phase"});
     if (phase == "Succeeded" || phase == "Failed") continue;
-    const json::object& selector = Child(Child(pod, "spec"), "nodeSelector");
-    const bool selected = std::any_of(selector.begin(), selector.end(), [&](const auto& entry) {
+    const json::value* found = Find(pod, {"spec", "nodeSelector"});
+    const json::object* selector = found == nullptr ? nullptr : found->if_object();
+    if (selector == nullptr) continue;
+    const bool selected = std::any_of(selector->begin(), selector->end(), [&](const auto& entry) {
       return labels.contains(std::string(entry.key()));
     });
     if (!selected) continue;
-    const json::object& metadata = Child(pod, "metadata");
-    names.push_back(Text(metadata, "namespace") + "/" + Text(metadata, "name"));
+    names.push_back(FindText(pod, {"metadata", "namespace"}) + "/" +
+                    FindText(pod, {"metadata", "name"}));
   }
   std::sort(names.begin(), names.end());
   return names;

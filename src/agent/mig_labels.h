@@ -24,15 +24,8 @@ inline constexpr char kPausedForMig[] = "paused-for-mig-change";
 
 using Labels = std::map<std::string, std::string>;
 
-// The object's labels; those that are no texts are left out.
-Labels LabelsOf(const kube::Object& object);
-
 // The wanted configuration; absent if the label is missing or empty.
 std::optional<std::string> WantedMigConfig(const Labels& labels);
-
-// Whether nothing is to be begun on this node: nvidia.com/gpu.deploy.mig-manager says something
-// other than "true", as it does while the driver is exchanged. Absent and empty count as "true".
-bool MigHeld(const Labels& labels);
 
 // What has to be written to the node's labels to carry out `orders`; absent values are removals.
 // `clients` are the last parts of the gpu.deploy labels that may be paused. A label that says

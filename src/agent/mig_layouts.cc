@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "agent/json_path.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "config/yaml_document.h"
@@ -26,27 +27,23 @@ bool Same(const MigLayouts& a, const MigLayouts& b) {
 }  // namespace
 
 std::string MigLayoutSource::MapTitle() const {
-  return fmt::format("configmap {}/{}", options_.config_map_namespace, options_.config_map);
-}
-
-void MigLayoutSource::Start() {
-  if (options_.config_map.empty()) return Reload();
-  kube::Selection selection;
-  selection.resource = kube::kConfigMaps;
-  selection.ns = options_.config_map_namespace;
-  selection.field_selector = "metadata.name=" + options_.config_map;
-  watch_ = client_.StartWatch(std::move(selection), executor_, *this);
+  return fmt::format("configmap {}/{}", options_.config_map_namespace, *config_map_);
 }
 
 void MigLayoutSource::Follow(std::string config_map) {
-  if (options_.config_map == config_map) return;
+  if (config_map_ == config_map) return;
   watch_.reset();
-  options_.config_map = std::move(config_map);
-  Start();
+  config_map_ = std::move(config_map);
+  if (config_map_->empty()) return Reload();
+  kube::Selection selection;
+  selection.resource = kube::kConfigMaps;
+  selection.ns = options_.config_map_namespace;
+  selection.field_selector = "metadata.name=" + *config_map_;
+  watch_ = client_.StartWatch(std::move(selection), executor_, *this);
 }
 
 void MigLayoutSource::Reload() {
-  if (!options_.config_map.empty()) return;
+  if (!config_map_ || !config_map_->empty()) return;
   if (options_.file.empty()) return Tell({});
   const auto text = ReadFile(options_.file, config::kMaxFileBytes);
   if (text.ok()) return Tell(ParseMigLayouts(*text, options_.file));
@@ -67,9 +64,8 @@ void MigLayoutSource::OnSync(std::vector<kube::Object> objects) {
 
 void MigLayoutSource::OnUpdate(kube::Object object) {
   static const json::object kNothing;
-  const json::value* value = object.if_contains("data");
-  const json::object& data =
-      value != nullptr && value->is_object() ? value->get_object() : kNothing;
+  const json::value* value = Find(object, {"data"});
+  const json::object& data = value != nullptr && value->is_object() ? value->get_object() : kNothing;
   const json::value* text = data.if_contains(kConfigKey);
   if (text != nullptr && text->is_string()) {
     return Tell(ParseMigLayouts(std::string(text->get_string()), MapTitle()));

@@ -21,10 +21,7 @@ class MigLayoutSource final : private kube::WatchHandler {
  public:
   struct Options {
     std::string config_map_namespace;
-    std::string config_map;  // name; empty: none
-    std::string file;        // read only without a ConfigMap; empty: none
-
-    friend bool operator==(const Options&, const Options&) = default;
+    std::string file;  // read only without a ConfigMap; empty: none
   };
   using Changed = std::function<void(MigLayouts)>;
 
@@ -35,10 +32,8 @@ class MigLayoutSource final : private kube::WatchHandler {
         changed_(std::move(changed)) {}
   ~MigLayoutSource() override = default;
 
-  // Tells what there is: of a ConfigMap later, else at once. Call once.
-  void Start();
-  // Another ConfigMap of the same namespace is meant; empty: none. Until it was read, what was told
-  // last stays.
+  // Tells what there is: of this ConfigMap of the namespace later, without one (empty) at once.
+  // Until another one was read, what was told last stays.
   void Follow(std::string config_map);
   // Reads the file again.
   void Reload();
@@ -51,10 +46,11 @@ class MigLayoutSource final : private kube::WatchHandler {
   std::string MapTitle() const;
   void Tell(MigLayouts layouts);
 
-  Options options_;
+  const Options options_;
   kube::Client& client_;
   Executor& executor_;
   const Changed changed_;
+  std::optional<std::string> config_map_;  // absent before Follow
   std::optional<MigLayouts> told_;
   std::unique_ptr<kube::Watch> watch_;
 };

@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "agent/cluster_wish.h"
 #include "agent/mig_records.h"
 #include "base/text.h"
 #include "mig/boot_restore.h"
@@ -47,7 +48,6 @@ MigNode::MigNode(MigOptions options, Dependencies dependencies)
       dependencies_(std::move(dependencies)),
       flow_(options_.policy, RebootedFor(options_.state_dir, options_.boot_id),
             dependencies_.host.stopped()),
-      allow_reboot_(options_.allow_reboot),
       rebooted_(HasRebootRecord(options_.state_dir)),
       source_(options_.layouts, dependencies_.client, dependencies_.executor,
               [this](MigLayouts layouts) {
@@ -61,13 +61,11 @@ MigNode::~MigNode() {
   dependencies_.executor.Cancel(pace_timer_);
 }
 
-void MigNode::Start() { source_.Start(); }
-
 void MigNode::ReloadFile() { source_.Reload(); }
 
 void MigNode::SetWish(const MigWish& wish) {
-  enabled_ = wish.enabled;
-  allow_reboot_ = wish.allow_reboot;
+  if (wish_ == wish) return;
+  wish_ = wish;
   source_.Follow(wish.config_map);
   Wake();
 }
@@ -105,8 +103,8 @@ void MigNode::WakeAfter(Clock::Duration delay) {
 MigInputs MigNode::Inputs() const {
   MigInputs inputs;
   inputs.label = WantedMigConfig(*labels_);
-  inputs.held = !enabled_ || MigHeld(*labels_);
-  inputs.allow_reboot = allow_reboot_;
+  inputs.held = !wish_->enabled || !driver_thread_;
+  inputs.allow_reboot = wish_->allow_reboot;
   inputs.layouts = layouts_generation_;
   inputs.gpus = gpus_generation_;
   const MigOrders& orders = flow_.orders();
@@ -119,7 +117,7 @@ MigInputs MigNode::Inputs() const {
 }
 
 void MigNode::Sync() {
-  if (!labels_ || !layouts_ || gpus_generation_ == 0) return;
+  if (!labels_ || !wish_ || !layouts_ || gpus_generation_ == 0) return;
   flow_.Observe(Inputs(), dependencies_.clock.Now());
   CarryOut();
 }
@@ -140,7 +138,7 @@ void MigNode::CarryOut() {
     const auto delay = std::max(*orders.wake - dependencies_.clock.Now(), Clock::Duration::zero());
     timer_ = dependencies_.executor.PostAfter(delay, Guarded([this] { Sync(); }));
   }
-  if (!WantedMigConfig(*labels_) && enabled_) {
+  if (!WantedMigConfig(*labels_) && wish_->enabled) {
     if (Status gone = mig::ForgetLayout(options_.state_dir); !gone.ok()) {
       dependencies_.log.Warning("cannot forget the MIG layout", {{"cause", gone.error().message}});
     }
@@ -331,7 +329,7 @@ void MigNode::StartLook(PodsByDevice pods) {
     }
   };
   job.done = [planned, done] { done(planned); };
-  dependencies_.drive(std::move(job));
+  if (!dependencies_.drive(std::move(job))) LoseJob();
 }
 
 void MigNode::StartApply() {
@@ -358,7 +356,7 @@ void MigNode::StartApply() {
     }
   };
   job.done = [applied, done] { done(applied); };
-  dependencies_.drive(std::move(job));
+  if (!dependencies_.drive(std::move(job))) LoseJob();
 }
 
 // The label says so first: it is how the flow is followed from outside while the node is away.
@@ -381,11 +379,17 @@ void MigNode::StartReboot() {
   dependencies_.host.Reboot(std::move(done));
 }
 
-void MigNode::OnDriverReplaced() {
+void MigNode::OnDriverThread(bool there) {
+  driver_thread_ = there;
+  LoseJob();
+  Wake();
+}
+
+void MigNode::LoseJob() {
   const MigJob job = flow_.orders().job;
   if (!job_running_ || !IsDriverJob(job)) return;
   job_running_ = false;
-  const Error lost{Code::kUnavailable, "the driver was replaced meanwhile"};
+  const Error lost{Code::kUnavailable, "the driver was let go meanwhile"};
   if (job == MigJob::kLook) {
     MigLook look;
     look.planned = lost;

@@ -17,6 +17,7 @@
 #include "agent/mig_labels.h"
 #include "agent/mig_layouts.h"
 #include "agent/mig_status.h"
+#include "agent/mig_wish.h"
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/log.h"
@@ -26,19 +27,10 @@
 
 namespace aliquot::agent {
 
-// What may be asked of the flow while it runs.
-struct MigWish {
-  bool enabled = true;        // migManager.enabled
-  bool allow_reboot = false;  // WITH_REBOOT
-  std::string config_map;     // migManager.config.name; empty: none
-
-  friend bool operator==(const MigWish&, const MigWish&) = default;
-};
-
 struct MigOptions {
   std::string node;  // name of the Node object
+  // The ConfigMap is that of the wish.
   MigLayoutSource::Options layouts;
-  bool allow_reboot = false;
   // The last parts of the labels nvidia.com/gpu.deploy.* whose pods must leave for a change. The
   // reference's list without device-plugin and gpu-feature-discovery, which this agent is.
   std::set<std::string> clients = {"dcgm", "dcgm-exporter", "nvsm", "client"};
@@ -64,8 +56,8 @@ class MigNode {
     const Logger& log;
     kube::Client& client;
     MigHost& host;
-    // Does a job on the driver thread.
-    std::function<void(gpu::DriverJob)> drive;
+    // Does a job on the driver thread; false if there is none, because the driver was let go.
+    std::function<bool(gpu::DriverJob)> drive;
     // Has these kept from the kubelet from now on.
     std::function<void(const WithheldGpus&)> withhold;
     // Whether the kubelet was told the newest list of every resource.
@@ -81,9 +73,7 @@ class MigNode {
   MigNode(const MigNode&) = delete;
   MigNode& operator=(const MigNode&) = delete;
 
-  // Begins to follow the layout configurations. Call once.
-  void Start();
-  // What the cluster wants of the flow, instead of what the options say.
+  // What the cluster wants of the flow. Nothing is done before the first.
   void SetWish(const MigWish& wish);
   // The Node as the cluster has it. Nothing is done before the first.
   void OnNode(const kube::Object& node);
@@ -92,8 +82,8 @@ class MigNode {
   void OnGpusChanged();
   // A list was sent to the kubelet.
   void OnListSent() { Wake(); }
-  // The driver thread was replaced: a job of the former one will not end.
-  void OnDriverReplaced();
+  // The driver thread ended, and `there` is another one or not: a job of the former will not end.
+  void OnDriverThread(bool there);
   // Reads the file with layout configurations again.
   void ReloadFile();
 
@@ -112,6 +102,7 @@ class MigNode {
   void StartLook(PodsByDevice pods);
   void StartApply();
   void StartReboot();
+  void LoseJob();
   std::function<void(Result<PodsByDevice>)> JobPods();
   // `task`, if this is still there then.
   Executor::Task Guarded(std::function<void()> task);
@@ -126,13 +117,13 @@ class MigNode {
   // Seen by late tasks, which find it expired once this is gone.
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   MigFlow flow_;
-  bool enabled_ = true;
-  bool allow_reboot_;
+  std::optional<MigWish> wish_;
 
   std::optional<Labels> labels_;       // of the Node; absent until seen
   std::optional<MigLayouts> layouts_;  // absent until the source told of any
   std::uint64_t layouts_generation_ = 0;
   std::uint64_t gpus_generation_ = 0;
+  bool driver_thread_ = true;
   std::optional<std::string> clients_left_;
 
   WithheldGpus withheld_;

@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 #include <deque>
 
+#include "agent/cluster_wish.h"
 #include "base/executor_fake.h"
 #include "base/text.h"
 #include "kube/client_fake.h"
@@ -73,10 +74,14 @@ class MigNodeTest : public testing::Test {
   // The agent: started on what is there.
   void Start() {
     options_.node = "n1";
+    options_.layouts.config_map_namespace = "gpu";
     options_.state_dir = sim_->directory() + "/agent";
     options_.boot_id = boot_id_;
     MigNode::Dependencies dependencies{executor_, clock_, log_, client_, host_, {}, {}, {}, {}, {}};
-    dependencies.drive = [this](gpu::DriverJob job) { jobs_.push_back(std::move(job)); };
+    dependencies.drive = [this](gpu::DriverJob job) {
+      jobs_.push_back(std::move(job));
+      return true;
+    };
     dependencies.withhold = [this](const WithheldGpus& withheld) {
       withheld_ = withheld;
       host_.trace_.push_back(withheld.empty() ? "offer" : "withhold");
@@ -88,7 +93,7 @@ class MigNodeTest : public testing::Test {
     kube::Selection selection;
     selection.resource = kube::kNodes;
     watch_ = client_.StartWatch(selection, executor_, *watcher_);
-    node_->Start();
+    node_->SetWish(wish_);
     node_->OnGpusChanged();
     Settle();
   }
@@ -146,7 +151,7 @@ class MigNodeTest : public testing::Test {
     return texts;
   }
   void PutConfigMap(const std::string& text, const std::string& key = "config.yaml") {
-    options_.layouts = {"gpu", "layouts", ""};
+    wish_.config_map = "layouts";
     ASSERT_TRUE(
         cluster_
             .Put(kube::kConfigMaps, {{"metadata", {{"namespace", "gpu"}, {"name", "layouts"}}},
@@ -184,6 +189,7 @@ class MigNodeTest : public testing::Test {
   FakeHost host_;
   std::optional<SimNode> sim_;
   MigOptions options_;
+  MigWish wish_;
   std::string boot_id_ = "boot-1";
   std::deque<gpu::DriverJob> jobs_;
   std::optional<Error> driver_error_;
@@ -265,7 +271,7 @@ TEST_F(MigNodeTest, AnUnknownLabelIsToldTheKnownOnes) {
 
 TEST_F(MigNodeTest, AConfigMapIsFollowed) {
   Simulate("a100-40gb-x8-mig");
-  options_.layouts = {"gpu", "layouts", ""};
+  wish_.config_map = "layouts";
   PutNode({{kMigConfigLabel, "mine"}});
   Start();
   EXPECT_EQ(State(), "failed");
@@ -410,12 +416,10 @@ TEST_F(MigNodeTest, WithoutALabelNobodyStaysPaused) {
 
 TEST_F(MigNodeTest, ThePolicyOfTheClusterIsFollowed) {
   Simulate("a100-40gb-x8-mig");
-  PutNode({{kMigConfigLabel, "all-3g.20gb"}, {"nvidia.com/gpu.deploy.mig-manager", "false"}});
+  PutNode({{kMigConfigLabel, "all-3g.20gb"}, {"nvidia.com/gpu.deploy.dcgm", kPausedForMig}});
+  wish_.enabled = false;
   Start();
-  Pass(minutes(1));
-  EXPECT_EQ(State(), "");
-  node_->SetWish({.enabled = false, .allow_reboot = false, .config_map = ""});
-  SetLabel("nvidia.com/gpu.deploy.mig-manager", "true");
+  EXPECT_EQ(Label("nvidia.com/gpu.deploy.dcgm"), "true") << "nobody stays paused all the same";
   Pass(minutes(1));
   EXPECT_EQ(State(), "");
   node_->SetWish({.enabled = true, .allow_reboot = true, .config_map = ""});
@@ -439,7 +443,7 @@ TEST_F(MigNodeTest, ARebootContinuesWhereItBegan) {
   Simulate(
       "name: vm\ndriver: \"580.159.04\"\ncuda: \"13.0\"\ngpuReset: false\n"
       "gpus:\n- product: A100-SXM4-40GB\n");
-  options_.allow_reboot = true;
+  wish_.allow_reboot = true;
   PutNode({{kMigConfigLabel, "all-3g.20gb"}, {"nvidia.com/gpu.deploy.dcgm", "true"}});
   Start();
   Pass(seconds(5));
@@ -466,7 +470,7 @@ TEST_F(MigNodeTest, AModeThatDoesNotChangeDoesNotRebootTwice) {
   Simulate(
       "name: vm\ndriver: \"580.159.04\"\ncuda: \"13.0\"\ngpuReset: false\n"
       "gpus:\n- product: A100-SXM4-40GB\n");
-  options_.allow_reboot = true;
+  wish_.allow_reboot = true;
   PutNode({{kMigConfigLabel, "all-3g.20gb"}});
   Start();
   Pass(seconds(5));
@@ -534,7 +538,7 @@ TEST_F(MigNodeTest, AJobLostWithItsThreadIsDoneAgain) {
   ASSERT_EQ(jobs_.size(), 1u);
   const gpu::DriverJob lost = std::move(jobs_.front());
   jobs_.clear();
-  node_->OnDriverReplaced();
+  node_->OnDriverThread(true);
   node_->OnGpusChanged();
   lost.done();  // late, and of no interest to anybody
   Pass(minutes(1));
