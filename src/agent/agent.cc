@@ -51,7 +51,9 @@ cdi::Options CdiOptions(const config::AgentSettings& settings) {
 
 }  // namespace
 
-class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin::PluginObserver {
+class Agent::Impl final : private gpu::GpuMonitorListener,
+                          private deviceplugin::PluginObserver,
+                          private ClusterMode::Listener {
  public:
   Impl(AgentOptions options, const Clock& clock, const Logger& log, const RecentLog& recent)
       : options_(std::move(options)),
@@ -60,7 +62,9 @@ class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin:
         recent_(recent),
         started_at_(clock.WallNow()),
         metrics_(registry_),
-        keeper_(options_.sources, options_.state_dir, clock, log),
+        keeper_(options_.sources, options_.state_dir,
+                options_.cluster ? ConfigKeeper::Mode::kCluster : ConfigKeeper::Mode::kFile, clock,
+                log),
         cdi_files_(options_.cdi_root) {}
   ~Impl() override { Stop(); }
 
@@ -76,8 +80,13 @@ class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin:
   Status StartPlugins();
   Status StartHttp();
   Status WatchConfig();
+  Status StartCluster();
   void StartMonitor();
+  // The driver is let go while nothing is asked of it, so that it can be replaced or reset.
+  void UpdateMonitor();
   void ReloadConfig();
+  // Brings the node to the keeper's newest view, which is another one if `changed`.
+  void OnConfigTried(bool changed);
   void Publish();
   void Heartbeat();
   http::Response Health() const;
@@ -96,6 +105,11 @@ class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin:
   void OnPreferredAllocation(const std::string&, Clock::Duration, bool) override {}
   void OnListSent(const std::string& resource, std::size_t devices, std::size_t unhealthy) override;
   void OnRegistration(const std::string& resource, bool ok) override;
+
+  // On the executor.
+  void OnOffer(const ConfigOffer& offer) override { OnConfigTried(keeper_.Offer(offer)); }
+  void OnClusterSilent() override;
+  void OnNode(const kube::Object* node) override;
 
   const AgentOptions options_;
   const Clock& clock_;
@@ -116,12 +130,15 @@ class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin:
   std::unique_ptr<deviceplugin::InotifyDirectory> directory_;
   std::unique_ptr<deviceplugin::PluginManager> plugins_;
   std::optional<Reconciler> reconciler_;
-  std::string driver_root_;  // that the monitor was started with
+  // That the monitor was started with.
+  std::string driver_root_;
+  std::string health_checks_;
   std::string driver_error_;
   std::optional<gpu::HangReport> hang_;
   std::unique_ptr<gpu::GpuMonitor> monitor_;
   std::vector<std::unique_ptr<gpu::GpuMonitor>> abandoned_;  // stuck in a driver
 
+  std::unique_ptr<ClusterMode> cluster_;
   std::unique_ptr<FileWatch> config_watch_;
   std::unique_ptr<http::Server> http_;
   bool reload_pending_ = false;
@@ -135,9 +152,10 @@ Status Agent::Impl::Start() {
   std::promise<Status> done;
   executor_.Post([&] {
     Status result = StartPlugins();
+    if (result.ok()) result = StartCluster();
     if (result.ok()) {
-      ReloadConfig();
-      StartMonitor();
+      if (!cluster_) ReloadConfig();
+      UpdateMonitor();
       Heartbeat();
     }
     done.set_value(result);
@@ -165,9 +183,19 @@ Status Agent::Impl::StartPlugins() {
   plugins_ =
       std::make_unique<deviceplugin::PluginManager>(deviceplugin::PluginManager::Dependencies{
           executor_, clock_, log_, *transport_, registrar_.get(), *directory_, this});
-  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_,
-                                               CdiOptions(keeper_.settings())});
+  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_});
   metrics_.SetBuild(kVersion);
+  return {};
+}
+
+Status Agent::Impl::StartCluster() {
+  if (!options_.cluster) return {};
+  auto client = options_.cluster->connect();
+  if (!client.ok()) return client.error();
+  cluster_ = std::make_unique<ClusterMode>(
+      ClusterMode::Dependencies{executor_, clock_, log_,
+                                static_cast<ClusterMode::Listener&>(*this)},
+      *std::move(client), options_.cluster->wish);
   return {};
 }
 
@@ -224,10 +252,28 @@ http::Response Agent::Impl::Ready() const {
   return {503, "text/plain; charset=utf-8", reason + "\n"};
 }
 
-void Agent::Impl::StartMonitor() {
+void Agent::Impl::UpdateMonitor() {
   const auto& config = keeper_.view().serving;
-  driver_root_ =
+  const std::string root =
       config ? config->flags.container_driver_root : config::Flags().container_driver_root;
+  const config::AgentSettings& settings = keeper_.settings();
+  const std::string checks =
+      settings.dp_disable_healthchecks + "/" + settings.dp_enable_healthchecks;
+  const bool wanted = keeper_.view().withdrawn.empty() && (config || !cluster_);
+  if (monitor_ && wanted && driver_root_ == root && health_checks_ == checks) return;
+  if (monitor_) {
+    if (!monitor_->Stop()) abandoned_.push_back(std::move(monitor_));
+    monitor_.reset();
+    driver_error_.clear();
+    metrics_.driver_up.Set(0);
+  }
+  if (!wanted) return reconciler_->ForgetDevices();
+  driver_root_ = root;
+  health_checks_ = checks;
+  StartMonitor();
+}
+
+void Agent::Impl::StartMonitor() {
   gpu::MonitorOptions options = options_.monitor;
   std::vector<std::string> warnings;
   options.observer.policy =
@@ -242,19 +288,25 @@ void Agent::Impl::StartMonitor() {
   monitor_->Start();
 }
 
-void Agent::Impl::ReloadConfig() {
-  const bool changed = keeper_.Reload();
-  metrics_.CountConfigReload(!keeper_.view().failing, clock_.WallNow());
+void Agent::Impl::ReloadConfig() { OnConfigTried(keeper_.Reload()); }
+
+void Agent::Impl::OnConfigTried(bool changed) {
+  const ConfigKeeper::View& view = keeper_.view();
+  metrics_.CountConfigReload(!view.failing, clock_.WallNow());
   if (changed) {
-    const auto& config = keeper_.view().serving;
-    if (monitor_ && config->flags.container_driver_root != driver_root_) {
-      if (!monitor_->Stop()) abandoned_.push_back(std::move(monitor_));
-      StartMonitor();
-    }
-    reconciler_->SetConfig(config);
+    reconciler_->SetWithdrawn(view.withdrawn);
+    UpdateMonitor();
+    if (view.serving) reconciler_->SetConfig(view.serving, CdiOptions(keeper_.settings()));
   }
   Publish();
 }
+
+void Agent::Impl::OnClusterSilent() {
+  if (keeper_.ServeLastGood()) OnConfigTried(true);
+  Publish();
+}
+
+void Agent::Impl::OnNode(const kube::Object*) {}
 
 void Agent::Impl::Heartbeat() {
   last_beat_.store(clock_.Now().time_since_epoch().count());
@@ -270,6 +322,7 @@ void Agent::Impl::Publish() {
   status.version = kVersion;
   status.started_at = started_at_;
   status.config = keeper_.view();
+  if (cluster_) status.cluster = cluster_->status();
   status.inventory = reconciler_->inventory();
   status.health = reconciler_->health();
   status.plan = reconciler_->plan();
@@ -282,6 +335,7 @@ void Agent::Impl::Publish() {
 
 void Agent::Impl::OnInventory(std::shared_ptr<const gpu::Inventory> inventory) {
   executor_.Post([this, inventory = std::move(inventory)] {
+    if (!monitor_) return;  // let go meanwhile
     log_.Info("inventory changed",
               {{"gpus", fmt::to_string(inventory->gpus.size())},
                {"broken", fmt::to_string(inventory->broken.size())},
@@ -294,6 +348,7 @@ void Agent::Impl::OnInventory(std::shared_ptr<const gpu::Inventory> inventory) {
 
 void Agent::Impl::OnDriverUnavailable(const Error& error) {
   executor_.Post([this, error] {
+    if (!monitor_) return;
     driver_error_ = error.message;
     metrics_.driver_up.Set(0);
     Publish();
@@ -302,6 +357,7 @@ void Agent::Impl::OnDriverUnavailable(const Error& error) {
 
 void Agent::Impl::OnDriverAvailable() {
   executor_.Post([this] {
+    if (!monitor_) return;
     driver_error_.clear();
     metrics_.driver_up.Set(1);
     Publish();
@@ -310,6 +366,7 @@ void Agent::Impl::OnDriverAvailable() {
 
 void Agent::Impl::OnHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
   executor_.Post([this, health = std::move(health)] {
+    if (!monitor_) return;
     reconciler_->SetHealth(health);
     Publish();
   });
@@ -347,6 +404,7 @@ bool Agent::Impl::Stop() {
   executor_.Post([&] {
     stuck_ = !abandoned_.empty();
     if (monitor_) stuck_ = !monitor_->Stop() || stuck_;
+    cluster_.reset();
     done.set_value();
   });
   done.get_future().wait();

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/cluster_mode.h"
 #include "agent/recent_log.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -25,7 +26,9 @@ struct AgentOptions {
   std::string cdi_root = "/var/run/cdi";
   std::string listen_address = "127.0.0.1";  // of the status pages; empty = none
   std::uint16_t listen_port = 0;             // 0 = any free one
-  gpu::MonitorOptions monitor;               // its health policy is set from the environment
+  // The cluster says what to serve; absent: the configuration file does.
+  std::optional<ClusterOptions> cluster;
+  gpu::MonitorOptions monitor;  // its health policy is set from the environment
   // Makes the way to the driver that is installed below a root (config: containerDriverRoot).
   std::function<std::unique_ptr<gpu::DriverSource>(const std::string& driver_root)> open_driver;
 };

@@ -99,8 +99,15 @@ void KeepRefused(const share::Plan& former, const gpu::Inventory& inventory, sha
 
 }  // namespace
 
-void Reconciler::SetConfig(std::shared_ptr<const config::Config> config) {
+void Reconciler::SetConfig(std::shared_ptr<const config::Config> config, cdi::Options cdi_options) {
   config_ = std::move(config);
+  cdi_options_ = std::move(cdi_options);
+  Reconcile();
+}
+
+void Reconciler::SetWithdrawn(std::string why) {
+  if (withdrawn_ == why) return;
+  withdrawn_ = std::move(why);
   Reconcile();
 }
 
@@ -108,6 +115,11 @@ void Reconciler::SetInventory(std::shared_ptr<const gpu::Inventory> inventory) {
   inventory_ = std::move(inventory);
   dependencies_.metrics.SetInventory(*inventory_, ++inventory_generation_);
   Reconcile();
+}
+
+void Reconciler::ForgetDevices() {
+  inventory_.reset();
+  health_.reset();
 }
 
 void Reconciler::SetHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
@@ -127,8 +139,13 @@ void Reconciler::SetHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
 void Reconciler::Reconcile() {
   if (!config_ || !inventory_) return;
   share::Plan built = share::BuildPlan(*inventory_, *config_);
+  if (!withdrawn_.empty()) {
+    built.resources.clear();
+    built.conditions = {{share::Condition::Severity::kWarning, "node",
+                         fmt::format("nothing is advertised: {}", withdrawn_)}};
+  }
   // Over a change of the configuration only: other devices may make the former offer wrong.
-  if (plan_ && SameDevices(*planned_inventory_, *inventory_)) {
+  if (plan_ && withdrawn_.empty() && SameDevices(*planned_inventory_, *inventory_)) {
     KeepRefused(*plan_, *inventory_, built);
   }
   planned_inventory_ = inventory_;
@@ -145,7 +162,7 @@ void Reconciler::Reconcile() {
 cdi::PublishedDevices Reconciler::WriteCdiFiles(const cdi::HostDevices& host,
                                                 const cdi::Roots& roots) {
   const std::string former_error = std::exchange(cdi_error_, {});
-  auto specs = cdi::BuildSpecs(*config_, *inventory_, host, roots, dependencies_.cdi_options);
+  auto specs = cdi::BuildSpecs(*config_, *inventory_, host, roots, cdi_options_);
   Status result = specs.status();
   if (specs.ok()) {
     for (const std::string& warning : specs->warnings) {

@@ -33,13 +33,17 @@ class Reconciler {
     deviceplugin::PluginManager& plugins;
     cdi::SpecWriter& cdi_files;
     metrics::AgentMetrics& metrics;
-    cdi::Options cdi_options;
   };
 
   explicit Reconciler(Dependencies dependencies) : dependencies_(std::move(dependencies)) {}
 
-  void SetConfig(std::shared_ptr<const config::Config> config);
+  void SetConfig(std::shared_ptr<const config::Config> config, cdi::Options cdi_options);
+  // Nothing is advertised for this reason; empty: advertise.
+  void SetWithdrawn(std::string why);
   void SetInventory(std::shared_ptr<const gpu::Inventory> inventory);
+  // The driver was let go: what it showed may be wrong when it comes back. What is advertised now
+  // stays until then.
+  void ForgetDevices();
   void SetHealth(std::shared_ptr<const gpu::HealthSnapshot> health);
 
   // Null until configuration and inventory are known.
@@ -59,6 +63,8 @@ class Reconciler {
 
   const Dependencies dependencies_;
   std::shared_ptr<const config::Config> config_;
+  cdi::Options cdi_options_;
+  std::string withdrawn_;
   std::shared_ptr<const gpu::Inventory> inventory_;
   std::shared_ptr<const gpu::HealthSnapshot> health_;
   std::shared_ptr<const share::Plan> plan_;

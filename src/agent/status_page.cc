@@ -30,10 +30,30 @@ json::value OrNull(const std::string& text) {
 json::object ConfigToJson(const ConfigKeeper::View& view) {
   json::value effective = nullptr;
   if (view.serving) effective = config::ToJson(*view.serving);
-  return {{"file", OrNull(view.path)},        {"origin", view.origin},
-          {"generation", view.generation},    {"appliedAt", OrNull(view.applied_at)},
-          {"newestRefused", view.failing},    {"problems", config::ToJson(view.diagnostics)},
+  return {{"file", OrNull(view.path)},
+          {"origin", view.origin},
+          {"withdrawnBecause", OrNull(view.withdrawn)},
+          {"generation", view.generation},
+          {"appliedAt", OrNull(view.applied_at)},
+          {"newestRefused", view.failing},
+          {"refusal", OrNull(view.reason)},
+          {"problems", config::ToJson(view.diagnostics)},
           {"effective", std::move(effective)}};
+}
+
+json::object ClusterToJson(const ClusterStatus& cluster) {
+  json::array watches;
+  for (const ClusterSource::WatchStatus& watch : cluster.watches) {
+    watches.push_back({{"what", watch.what},
+                       {"name", OrNull(watch.name)},
+                       {"synced", watch.synced},
+                       {"error", OrNull(watch.error)}});
+  }
+  return {{"node", cluster.node},
+          {"policy", OrNull(cluster.policy)},
+          {"policyProblems", json::value_from(cluster.policy_problems)},
+          {"noAnswerYet", OrNull(cluster.silent)},
+          {"watches", std::move(watches)}};
 }
 
 json::object DriverToJson(const AgentStatus& status) {
@@ -122,7 +142,17 @@ json::array PluginsToJson(const deviceplugin::ManagerStatus& manager) {
 }  // namespace
 
 std::string AgentStatus::NotReady() const {
-  if (!config.serving) return "no valid configuration yet";
+  if (!config.withdrawn.empty()) return {};
+  if (!config.serving) {
+    std::string why = "no valid configuration yet";
+    if (!cluster) return why;
+    if (!cluster->silent.empty()) return why + ": " + cluster->silent;
+    for (const config::Diagnostic& problem : config.diagnostics) {
+      if (problem.severity != config::Severity::kError) continue;
+      return why + ": " + Format(problem, config.path);
+    }
+    return why;
+  }
   if (!inventory || !driver_error.empty()) {
     if (!config.serving->flags.fail_on_init_error) return {};
     return driver_error.empty() ? "the driver has not answered yet" : driver_error;
@@ -148,6 +178,7 @@ json::value ToJson(const AgentStatus& status, const std::vector<std::string>& re
   page["notReadyBecause"] = OrNull(status.NotReady());
   page["simulated"] = status.inventory && status.inventory->simulated();
   page["config"] = ConfigToJson(status.config);
+  if (status.cluster) page["cluster"] = ClusterToJson(*status.cluster);
   page["driver"] = DriverToJson(status);
   if (status.inventory) {
     page["gpus"] = GpusToJson(*status.inventory);

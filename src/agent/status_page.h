@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/cluster_mode.h"
 #include "agent/config_keeper.h"
 #include "agent/reconciler.h"
 #include "deviceplugin/plugin_manager.h"
@@ -23,6 +24,7 @@ struct AgentStatus {
   std::string version;
   std::chrono::system_clock::time_point started_at;
   ConfigKeeper::View config;
+  std::optional<ClusterStatus> cluster;             // absent in file mode
   std::shared_ptr<const gpu::Inventory> inventory;  // null until the driver answered
   std::shared_ptr<const gpu::HealthSnapshot> health;
   std::shared_ptr<const share::Plan> plan;
