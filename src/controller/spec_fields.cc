@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@ namespace json = boost::json;
 using Words = std::span<const std::string_view>;
 
 constexpr std::size_t kMostNames = 12;  // of one group
+constexpr std::size_t kLongestName = 60;
 
 // A block of the spec whose part exists here.
 struct Block {
@@ -172,8 +174,11 @@ class Sorter {
   }
 
   void AddUnknown(const std::string& prefix, std::string_view name, Words known) {
-    std::string text = prefix + std::string(name.substr(0, 60));
-    if (const auto near = NearestOf(name, known)) text += fmt::format(" (meant {}?)", *near);
+    std::string text = prefix + std::string(name.substr(0, kLongestName));
+    // What is not shown needs no guess, which is costly for long names.
+    const bool guess = unknown_.size() < kMostNames && name.size() <= kLongestName;
+    if (const auto near = guess ? NearestOf(name, known) : std::nullopt)
+      text += fmt::format(" (meant {}?)", *near);
     unknown_.push_back(std::move(text));
   }
 
