@@ -202,6 +202,15 @@ def only_own_node(story):
             story.expect(not succeeds(*command), f"to be refused: {' '.join(command)}")
 
 
+def nothing_denied(story):
+    with story.step("nothing that agent and controller asked for was denied to them"):
+        for account in ("aliquot-agent", "aliquot-controller"):
+            asked = story.requests(account)
+            story.expect(asked, f"requests of {account} in the audit log")
+            denied = [request for request in asked if request["code"] in (401, 403)]
+            story.expect(not denied, f"no request of {account} to be denied, found {denied[:3]}")
+
+
 def uninstall(story):
     with story.step("helm uninstall takes the GPUs and the labels away again"):
         user_types("helm uninstall gpu-operator -n gpu-operator --wait")
@@ -214,5 +223,6 @@ def tell(story):
     share(story)
     edit(story)
     lose_the_leader(story)
+    nothing_denied(story)
     only_own_node(story)
     uninstall(story)
