@@ -91,7 +91,8 @@ def entering(command):
     pid = init_pid()
     if pid is None:
         raise Failure("no cluster is up; `tests/cluster/cluster up` starts one")
-    return ["nsenter", f"--target={pid}", *NAMESPACES, f"--wd={layout.REPO}", "--"] + [
+    # nsenter's own option for a working directory means the one outside.
+    return ["nsenter", f"--target={pid}", *NAMESPACES, "--", "env", f"--chdir={layout.REPO}"] + [
         str(part) for part in command]
 
 

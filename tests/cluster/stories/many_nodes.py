@@ -2,16 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the controller costs with thousands of nodes: Node objects without machines behind them."""
 
-import http.client
-import json
 import os
 import shlex
-import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from harness import layout
-from harness.shell import run
+from harness.api import Api
+from harness.shell import Failure, run
 from harness.story import metrics
 from stories.walkthrough import CONTROLLER, INSTALL, NAMESPACE
 
@@ -31,16 +29,11 @@ def _node(number):
 
 def _write(numbers):
     """Creates nodes over one connection."""
-    context = ssl.create_default_context(cafile=str(layout.PKI / "ca.crt"))
-    context.load_cert_chain(layout.PKI / "admin-client.crt", layout.PKI / "admin-client.key")
-    api = http.client.HTTPSConnection("127.0.0.1", 443, context=context)
+    api = Api()
     for number in numbers:
-        api.request("POST", "/api/v1/nodes", json.dumps(_node(number)),
-                    {"Content-Type": "application/json"})
-        answer = api.getresponse()
-        text = answer.read()
-        if answer.status != 201:
-            raise RuntimeError(f"node {number}: {answer.status} {text[:200]}")
+        status, answer = api.request("POST", "/api/v1/nodes", _node(number))
+        if status != 201:
+            raise Failure(f"node {number}: {answer['message']}")
 
 
 def count(story, selector):
