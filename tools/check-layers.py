@@ -28,7 +28,8 @@ ALLOWED = {
     "metrics": {"base", "gpu", "config", "share"},
     "arbiter": {"base"},
     "interposer": {"arbiter"},
-    "deviceplugin": {"base", "gpu", "config", "share", "cdi", "rpc", "metrics"},
+    "grants": {"base", "gpu", "config", "share", "arbiter", "metrics"},
+    "deviceplugin": {"base", "gpu", "config", "share", "cdi", "rpc", "metrics", "grants"},
 }
 ALLOWED["controller"] = {"base", "config", "http", "kube", "labels", "metrics"}
 EVERYTHING = set(ALLOWED) | {"agent", "cli"}

@@ -13,6 +13,7 @@
 
 #include "agent/config_keeper.h"
 #include "agent/file_watch.h"
+#include "agent/kubelet_holders.h"
 #include "agent/reconciler.h"
 #include "agent/status_page.h"
 #include "base/executor.h"
@@ -44,9 +45,10 @@ constexpr char kDefaultPluginDirectory[] = "/var/lib/kubelet/device-plugins";
 
 http::Response Json(std::string body) { return {200, "application/json", std::move(body) + "\n"}; }
 
-cdi::Options CdiOptions(const config::AgentSettings& settings) {
+cdi::Options CdiOptions(const config::AgentSettings& settings, const EnforcedShares& shares) {
   return {{settings.cdi_feature_flags.begin(), settings.cdi_feature_flags.end()},
-          {settings.cdi_disable_hooks.begin(), settings.cdi_disable_hooks.end()}};
+          {settings.cdi_disable_hooks.begin(), settings.cdi_disable_hooks.end()},
+          shares.libraries()};
 }
 
 }  // namespace
@@ -62,6 +64,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
         recent_(recent),
         started_at_(clock.WallNow()),
         metrics_(registry_),
+        grant_metrics_(registry_),
         keeper_(options_.sources, options_.state_dir,
                 options_.cluster ? ConfigKeeper::Mode::kCluster : ConfigKeeper::Mode::kFile, clock,
                 log),
@@ -78,6 +81,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
  private:
   // Builds what talks to the kubelet. On the executor.
   Status StartPlugins();
+  void StartShares();
   Status StartHttp();
   Status WatchConfig();
   Status StartCluster();
@@ -98,6 +102,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   void OnDriverAvailable() override;
   void OnHealth(std::shared_ptr<const gpu::HealthSnapshot> health) override;
   void OnHang(const gpu::HangReport& report) override;
+  void OnProcesses(std::shared_ptr<const gpu::ProcessSnapshot> processes) override;
 
   // On the executor.
   void OnAllocate(const std::string& resource, const std::vector<std::string>& ids,
@@ -118,6 +123,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   const std::chrono::system_clock::time_point started_at_;
   metrics::Registry registry_;
   metrics::AgentMetrics metrics_;
+  metrics::GrantMetrics grant_metrics_;
   http::Published<AgentStatus> status_;  // made on the executor, read by the HTTP thread
   std::atomic<Clock::Duration::rep> last_beat_{0};
 
@@ -128,6 +134,8 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::unique_ptr<rpc::DevicePluginServers> transport_;
   std::unique_ptr<rpc::KubeletClient> registrar_;
   std::unique_ptr<deviceplugin::InotifyDirectory> directory_;
+  std::unique_ptr<KubeletHolders> holders_;
+  std::unique_ptr<EnforcedShares> shares_;
   std::unique_ptr<deviceplugin::PluginManager> plugins_;
   std::optional<Reconciler> reconciler_;
   // That the monitor was started with.
@@ -180,12 +188,28 @@ Status Agent::Impl::StartPlugins() {
   transport_ =
       std::make_unique<rpc::DevicePluginServers>(*poller_, directory, rpc::NewInstanceId());
   if (!socket.empty()) registrar_ = std::make_unique<rpc::KubeletClient>(socket);
+  StartShares();
   plugins_ =
       std::make_unique<deviceplugin::PluginManager>(deviceplugin::PluginManager::Dependencies{
           executor_, clock_, log_, *transport_, registrar_.get(), *directory_, this});
-  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_});
+  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_, *shares_});
   metrics_.SetBuild(kVersion);
   return {};
+}
+
+void Agent::Impl::StartShares() {
+  const std::string& socket = keeper_.settings().kubelet_socket;
+  if (!socket.empty()) holders_ = std::make_unique<KubeletHolders>(PodResourcesSocket(socket));
+  const auto changed = [this] {
+    if (monitor_) monitor_->WatchProcesses(shares_->process_interval());
+    if (reconciler_) Publish();
+  };
+  const auto make_server = []() -> Result<std::unique_ptr<grants::ShareServer>> {
+    return Error{Code::kUnimplemented, "this version has no arbiter"};
+  };
+  shares_ = std::make_unique<EnforcedShares>(
+      options_.shares, EnforcedShares::Dependencies{executor_, clock_, log_, grant_metrics_,
+                                                    holders_.get(), changed, make_server});
 }
 
 Status Agent::Impl::StartCluster() {
@@ -286,6 +310,7 @@ void Agent::Impl::StartMonitor() {
                                                executor_, log_,
                                                static_cast<gpu::GpuMonitorListener&>(*this));
   monitor_->Start();
+  monitor_->WatchProcesses(shares_->process_interval());
 }
 
 void Agent::Impl::ReloadConfig() { OnConfigTried(keeper_.Reload()); }
@@ -296,7 +321,10 @@ void Agent::Impl::OnConfigTried(bool changed) {
   if (changed) {
     reconciler_->SetWithdrawn(view.withdrawn);
     UpdateMonitor();
-    if (view.serving) reconciler_->SetConfig(view.serving, CdiOptions(keeper_.settings()));
+    if (view.serving) {
+      shares_->SetConfig(*view.serving);
+      reconciler_->SetConfig(view.serving, CdiOptions(keeper_.settings(), *shares_));
+    }
   }
   Publish();
 }
@@ -330,6 +358,8 @@ void Agent::Impl::Publish() {
   status.hang = hang_;
   status.cdi_error = reconciler_->cdi_error();
   status.plugins = plugins_->status();
+  status.shares = shares_->rows();
+  status.shares_error = shares_->error();
   status_.Set(std::move(status));
 }
 
@@ -379,6 +409,12 @@ void Agent::Impl::OnHang(const gpu::HangReport& report) {
   Publish();
 }
 
+void Agent::Impl::OnProcesses(std::shared_ptr<const gpu::ProcessSnapshot> processes) {
+  executor_.Post([this, processes = std::move(processes)] {
+    if (monitor_) shares_->SetProcesses(*processes);
+  });
+}
+
 void Agent::Impl::OnAllocate(const std::string& resource, const std::vector<std::string>&,
                              Clock::Duration duration, bool ok) {
   metrics_.CountAllocation(resource, ok, duration);
@@ -412,6 +448,8 @@ bool Agent::Impl::Stop() {
   executor_.Stop();
   reconciler_.reset();
   plugins_.reset();
+  shares_.reset();
+  holders_.reset();
   registrar_.reset();
   transport_.reset();
   directory_.reset();

@@ -17,6 +17,7 @@ void ClusterMode::OnWish(const Wish& wish) {
   wish_ = wish;
   silent_.clear();
   dependencies_.listener.OnOffer(wish.config);
+  dependencies_.listener.OnMigWish(wish.mig);
 }
 
 void ClusterMode::OnNode(const kube::Object* node) { dependencies_.listener.OnNode(node); }

@@ -11,6 +11,7 @@
 #include "cdi/driver_files.h"
 #include "cdi/extra_specs.h"
 #include "cdi/gpu_spec.h"
+#include "cdi/share_spec.h"
 
 namespace aliquot::cdi {
 
@@ -68,7 +69,9 @@ Result<SpecSet> BuildSpecs(const config::Config& config, const gpu::Inventory& i
   const Hooks hooks(std::move(program), options.disabled_hooks);
   const SpecInput input{config, inventory, host, roots, files, hooks, options, with_files};
   std::vector<BuiltSpec> built = BuildExtraSpecs(input);
-  built.insert(built.begin(), BuildGpuSpec(input));
+  BuiltSpec gpu = BuildGpuSpec(input);
+  built.push_back(BuildShareSpec(input, gpu.spec));
+  built.insert(built.begin(), std::move(gpu));
   for (BuiltSpec& one : built) {
     out.warnings.insert(out.warnings.end(), one.warnings.begin(), one.warnings.end());
     if (!one.spec.devices.empty()) out.specs.push_back(std::move(one.spec));

@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <ostream>
 
@@ -20,6 +21,7 @@
 #include "cli/console.h"
 #include "cli/mig_options.h"
 #include "cli/node.h"
+#include "mig/boot_restore.h"
 #include "mig/recovery.h"
 #include "rpc/grpc_library.h"
 
@@ -84,6 +86,13 @@ std::string MigState(const Options& options) {
   return MigStateDir(mig);
 }
 
+// Where the build leaves libraries, seen from this program.
+std::string LibraryDir() {
+  std::error_code failure;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", failure);
+  return failure ? std::string() : (program.parent_path().parent_path() / "lib").string();
+}
+
 sigset_t OurSignals() {
   sigset_t signals;
   ::sigemptyset(&signals);
@@ -130,10 +139,13 @@ void Run(Options& options, Console& console) {
   options.agent.monitor.observer.health.settle =
       std::chrono::milliseconds(static_cast<long long>(options.settle_seconds * 1000));
   options.agent.monitor.observer.files = gpu::HostFiles(options.host_root);
+  if (!options.agent.state_dir.empty()) options.agent.shares.state_dir = options.agent.state_dir;
+  if (options.agent.shares.library_dir.empty()) options.agent.shares.library_dir = LibraryDir();
 
   auto* surroundings = new Surroundings(options.verbose);
   const Logger& log = surroundings->log;
   options.agent.open_driver = [simulated, state = MigState(options),
+                               boot = mig::BootId(options.host_root),
                                &log](const std::string& root) {
     std::unique_ptr<gpu::DriverSource> source;
     if (simulated.empty()) {
@@ -142,7 +154,7 @@ void Run(Options& options, Console& console) {
       source = std::make_unique<gpu::FileDriverSource>(simulated);
     }
     if (!state.empty()) {
-      source = std::make_unique<mig::RecoveringDriverSource>(std::move(source), state, log);
+      source = std::make_unique<mig::RecoveringDriverSource>(std::move(source), state, boot, log);
     }
     return source;
   };
@@ -184,9 +196,24 @@ void AddAgentCommand(CLI::App& root, Console& console) {
   command
       .add_option("--state-dir", options->agent.state_dir,
                   "where the last good configuration is kept over restarts (empty = not kept), and "
-                  "where an interrupted MIG change is taken up (empty = /var/lib/aliquot)")
+                  "where an interrupted MIG change is taken up and enforced shares are kept (empty "
+                  "= /var/lib/aliquot); for shares it must be the same path on the host")
       ->type_name("DIR")
       ->envname("ALIQUOT_STATE_DIR");
+  command
+      .add_option(
+          "--run-dir", options->agent.shares.run_dir,
+          "where containers with an enforced share meet the agent; must be the same path on "
+          "the host")
+      ->type_name("DIR")
+      ->envname("ALIQUOT_RUN_DIR")
+      ->capture_default_str();
+  command
+      .add_option("--library-dir", options->agent.shares.library_dir,
+                  "where the libraries for containers with an enforced share come from (empty = "
+                  "../lib beside the program)")
+      ->type_name("DIR")
+      ->envname("ALIQUOT_LIBRARY_DIR");
   command.add_option("--cdi-root", options->agent.cdi_root, "where CDI files are written")
       ->type_name("DIR")
       ->envname("CDI_ROOT")

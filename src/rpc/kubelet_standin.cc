@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "kubelet/deviceplugin/v1beta1/api.grpc.pb.h"
+#include "kubelet/podresources/v1/api.grpc.pb.h"
 #include "rpc/device_plugin_proto.h"
 #include "rpc/unix_channel.h"
 
@@ -43,6 +44,39 @@ void RemoveSockets(const std::string& directory) {
   }
   for (const auto& path : sockets) std::filesystem::remove(path, ignored);
 }
+
+// Tells who holds what, from the stand-in's state.
+class PodLister final : public v1::PodResourcesLister::Service {
+ public:
+  explicit PodLister(std::function<StandinState()> state) : state_(std::move(state)) {}
+
+  grpc::Status List(grpc::ServerContext*, const v1::ListPodResourcesRequest*,
+                    v1::ListPodResourcesResponse* response) override {
+    // "pod/container" → resource → ids
+    std::map<std::string, std::map<std::string, std::vector<std::string>>> holders;
+    const StandinState state = state_();
+    for (const auto& [name, resource] : state.resources) {
+      for (const auto& [id, holder] : resource.held_by) holders[holder][name].push_back(id);
+    }
+    for (const auto& [holder, resources] : holders) {
+      const std::size_t slash = holder.find('/');
+      auto* pod = response->add_pod_resources();
+      pod->set_name(holder.substr(0, slash));
+      pod->set_namespace_("default");
+      auto* container = pod->add_containers();
+      container->set_name(holder.substr(slash + 1));
+      for (const auto& [name, ids] : resources) {
+        auto* devices = container->add_devices();
+        devices->set_resource_name(name);
+        devices->mutable_device_ids()->Assign(ids.begin(), ids.end());
+      }
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  const std::function<StandinState()> state_;
+};
 
 }  // namespace
 
@@ -80,6 +114,11 @@ class KubeletStandin::Impl final : public v1beta1::Registration::Service {
     const std::string path = options_.directory + "/kubelet.sock";
     builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials());
     builder.RegisterService(this);
+    if (!options_.pod_resources_socket.empty()) {
+      builder.AddListeningPort("unix:" + options_.pod_resources_socket,
+                               grpc::InsecureServerCredentials());
+      builder.RegisterService(&pods_);
+    }
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
@@ -288,6 +327,7 @@ class KubeletStandin::Impl final : public v1beta1::Registration::Service {
   }
 
   const Options options_;
+  PodLister pods_{[this] { return state(); }};
   std::unique_ptr<grpc::Server> server_;  // used by the thread that stops and resumes
   std::mutex placing_;                    // one placement at a time, as in the kubelet
   mutable std::mutex mutex_;              // guards the state, which gRPC and reader threads change
