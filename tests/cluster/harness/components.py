@@ -25,13 +25,24 @@ def etcd():
             "--unsafe-no-fsync"]
 
 
+# Who is written down in audit.log: the service accounts of the guide's namespace.
+AUDIT = {
+    "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts:gpu-operator"]},
+              {"level": "None"}],
+}
+
+
 def apiserver():
+    audit = layout.STATE / "audit-policy.yaml"
+    audit.write_text(json.dumps(AUDIT))
     return [
         "kube-apiserver", f"--etcd-servers={ETCD}",
         # On the service's own port, so that the service address needs no proxy in front.
         "--bind-address=0.0.0.0", "--secure-port=443", f"--advertise-address={layout.NODE_IP}",
         f"--service-cluster-ip-range={layout.SERVICE_CIDR}", "--allow-privileged=true",
         "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+        f"--audit-policy-file={audit}", f"--audit-log-path={layout.AUDIT}",
         f"--client-ca-file={PKI}/ca.crt",
         f"--tls-cert-file={PKI}/kube-apiserver-server.crt",
         f"--tls-private-key-file={PKI}/kube-apiserver-server.key",
@@ -132,7 +143,7 @@ disabled_plugins = [
 
 def containerd():
     config = layout.STATE / "containerd.toml"
-    config.write_text(CONTAINERD_CONFIG.replace("{programs}", str(binaries.directory())))
+    config.write_text(CONTAINERD_CONFIG.replace("{programs}", str(binaries.CONTAINERD.directory)))
     return ["containerd", f"--config={config}", "--log-level=warn"]
 
 

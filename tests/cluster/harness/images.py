@@ -40,7 +40,7 @@ def aliquot():
 
 
 def _pause(root):
-    shutil.copy(binaries.path("pause"), root / "pause")
+    shutil.copy(binaries.CONTAINERD.directory / "pause", root / "pause")
     oci.write(layout.IMAGES / "pause.tar", PAUSE, root, ["/pause"])
 
 

@@ -17,6 +17,7 @@ IMAGES = CACHE / "images"
 # What belongs to one cluster: logs, keys, process ids. A new cluster begins by removing it.
 STATE = CACHE / "state"
 LOGS = STATE / "logs"
+AUDIT = LOGS / "audit.log"  # what the programs under test asked of the API server
 PIDS = STATE / "pids"
 PKI = STATE / "pki"
 

@@ -90,9 +90,14 @@ def inside_up(node):
     kubelet = _start("kubelet", components.kubelet())
     _wait("the node to be ready", kubelet, lambda: succeeds(
         "kubectl", "wait", "--for=condition=Ready", f"node/{layout.NODE}", "--timeout=5s"))
-    watch.say("node is ready")
+    watch.say(f"node is ready: Kubernetes {_kubelet_version()}")
     _wait("the default service account", controllers, lambda: succeeds(
         "kubectl", "get", "serviceaccount", "default"))
+
+
+def _kubelet_version():
+    return run("kubectl", "get", "node", layout.NODE, "-o",
+               "jsonpath={.status.nodeInfo.kubeletVersion}")
 
 
 def _ended(pid):

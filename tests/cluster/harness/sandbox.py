@@ -35,8 +35,8 @@ SETTINGS = {"vm/overcommit_memory": 1, "vm/panic_on_oom": 0, "kernel/panic": 10,
 def environment():
     """The environment in which the cluster's programs are found and its API answers."""
     env = dict(os.environ)
-    env["PATH"] = (f"{binaries.directory()}:/usr/local/sbin:/usr/local/bin:"
-                   "/usr/sbin:/usr/bin:/sbin:/bin")
+    env["PATH"] = (f"{binaries.kubernetes().directory}:{binaries.CONTAINERD.directory}:"
+                   "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     env["KUBECONFIG"] = str(layout.KUBECONFIG)
     env["CONTAINERD_ADDRESS"] = layout.CONTAINERD
     env["CONTAINERD_NAMESPACE"] = "k8s.io"
@@ -66,8 +66,8 @@ def create():
     """Makes the namespaces, with a first process that waits to be killed. It is told our name, by
     which it is found again whatever became of those who started it."""
     parent = subprocess.Popen(
-        ["unshare", *NAMESPACES, "--propagation", "private", "--fork", binaries.path("pause"),
-         layout.NAME], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        ["unshare", *NAMESPACES, "--propagation", "private", "--fork",
+         binaries.CONTAINERD.directory / "pause", layout.NAME], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True)
 
     def started():
@@ -91,7 +91,8 @@ def entering(command):
     pid = init_pid()
     if pid is None:
         raise Failure("no cluster is up; `tests/cluster/cluster up` starts one")
-    return ["nsenter", f"--target={pid}", *NAMESPACES, f"--wd={layout.REPO}", "--"] + [
+    # nsenter's own option for a working directory means the one outside.
+    return ["nsenter", f"--target={pid}", *NAMESPACES, "--", "env", f"--chdir={layout.REPO}"] + [
         str(part) for part in command]
 
 

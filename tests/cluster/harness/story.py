@@ -10,6 +10,7 @@ import json
 import subprocess
 import time
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 
 from harness import layout
@@ -87,6 +88,18 @@ class Story:
     def wait_allocatable(self, count, seconds=30):
         self.wait(f"the node to offer {count} {RESOURCE}",
                   lambda: self.allocatable() == str(count), seconds)
+
+    def requests(self, account, since=0.0):
+        """What a service account asked of the API server from wall time `since` on: one dictionary
+        per request that has ended, or per watch that has begun or ended."""
+        out = []
+        for line in layout.AUDIT.read_text().splitlines():
+            event = json.loads(line)
+            when = datetime.fromisoformat(event["stageTimestamp"].replace("Z", "+00:00"))
+            if event["user"]["username"].endswith(":" + account) and when.timestamp() >= since:
+                out.append({"verb": event["verb"], "uri": event["requestURI"],
+                            "stage": event["stage"], "code": event["responseStatus"].get("code")})
+        return out
 
     # The node
 

@@ -3,3 +3,4 @@
 """What is proven on the cluster, one module each, told in this order."""
 
 ORDER = ["file_mode", "container_devices"]
+BY_HAND = ["walkthrough", "many_nodes"]  # for its figures; takes minutes

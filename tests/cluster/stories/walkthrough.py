@@ -6,7 +6,8 @@ import shlex
 import time
 
 from harness import layout
-from harness.shell import run, succeeds
+from harness.api import STRATEGIC, Api
+from harness.shell import run
 from harness.story import is_ready, metrics, restarts
 from stories.file_mode import restart_kubelet, unschedulable
 from stories.objects import config_map, consumers, time_slicing
@@ -185,21 +186,47 @@ def lose_the_leader(story):
 
 
 def only_own_node(story):
-    """The agents' account, used by somebody who stole a token of this node's agent."""
-    account = "system:serviceaccount:gpu-operator:aliquot-agent"
+    """What somebody can do who stole the token of this node's agent."""
+    api = Api()
+    node = f"/api/v1/nodes/{layout.NODE}"
 
-    def as_agent(node, *words):
-        return ["kubectl", f"--as={account}",
-                f"--as-user-extra=authentication.kubernetes.io/node-name={node}", *words]
+    def patch(path, body, of=layout.NODE):
+        """The HTTP status that an agent gets whose token belongs to node `of`."""
+        return api.request("PATCH", path, body, STRATEGIC, {
+            "Impersonate-User": "system:serviceaccount:gpu-operator:aliquot-agent",
+            "Impersonate-Extra-authentication.kubernetes.io%2Fnode-name": of})[0]
 
-    with story.step("an agent may label its own node only, and only with labels of ours"):
-        label = ["label", "--overwrite", "node", layout.NODE]
-        run(*as_agent(layout.NODE, *label, "nvidia.com/gpu.test=yes"))
-        run(*as_agent(layout.NODE, *label, "nvidia.com/gpu.test-"))
-        for command in (as_agent("another", *label, "nvidia.com/gpu.test=yes"),
-                        as_agent(layout.NODE, *label, "node-role.kubernetes.io/control-plane=yes"),
-                        as_agent(layout.NODE, "get", "secrets", "-A")):
-            story.expect(not succeeds(*command), f"to be refused: {' '.join(command)}")
+    def labels(**pairs):
+        return {"metadata": {"labels": {key.replace("__", "/").replace("_", "."): value
+                                        for key, value in pairs.items()}}}
+
+    def status_condition(kind):
+        return {"status": {"conditions": [{"type": kind, "status": "False", "reason": "Test",
+                                           "message": "test"}]}}
+
+    with story.step("a stolen agent token is good for labels and one condition of its node"):
+        story.expect(patch(node, labels(nvidia_com__gpu_test="yes")) == 200, "a label of ours: 200")
+        story.expect(patch(node, labels(nvidia_com__gpu_test=None)) == 200, "and away again: 200")
+        story.expect(patch(node + "/status", status_condition(CONDITION)) == 200,
+                     "the condition: 200")
+        refused = {
+            "another node": patch(node, labels(nvidia_com__gpu_test="yes"), of="another"),
+            "another's label": patch(node, labels(example_com__role="yes")),
+            "a taint": patch(node, {"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}}),
+            "another condition": patch(node + "/status", status_condition("Ready")),
+            "capacity": patch(node + "/status", {"status": {"capacity": {"a.com/b": "1"}}}),
+        }
+        for what, code in refused.items():
+            story.expect(code in (403, 422), f"{what} to be refused, found HTTP status {code}")
+
+
+def nothing_denied(story):
+    with story.step("nothing that agent and controller asked for was denied to them"):
+        for account in ("aliquot-agent", "aliquot-controller"):
+            asked = story.requests(account)
+            story.expect(asked, f"requests of {account} in the audit log")
+            denied = [request for request in asked if request["code"] in (401, 403)]
+            story.expect(not denied, f"no request of {account} to be denied, found {denied[:3]}")
 
 
 def uninstall(story):
@@ -214,5 +241,6 @@ def tell(story):
     share(story)
     edit(story)
     lose_the_leader(story)
+    nothing_denied(story)
     only_own_node(story)
     uninstall(story)
