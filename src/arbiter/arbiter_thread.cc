@@ -89,9 +89,8 @@ void ArbiterThread::RemoveTenant(const std::string& uuid, std::uint64_t tenant) 
   Wake();
 }
 
-void ArbiterThread::AddProcess(const std::string& uuid, std::uint64_t tenant,
-                               std::uint64_t process, std::shared_ptr<Pages> pages,
-                               std::uint32_t index) {
+void ArbiterThread::AddProcess(const std::string& uuid, std::uint64_t tenant, std::uint64_t process,
+                               std::shared_ptr<Pages> pages, std::uint32_t index) {
   {
     std::lock_guard lock(mutex_);
     Gpu& gpu = GpuOf(uuid);
@@ -191,8 +190,7 @@ void ArbiterThread::WriteGates(Gpu& gpu) {
   // Who might be running now: what is seen while only one is, is that one's own time.
   int running = 0;
   for (const auto& [id, member] : gpu.members) {
-    const bool may_start =
-        gpu.scheduler.GateOf(id).open && gpu.scheduler.Active(member.tenant);
+    const bool may_start = gpu.scheduler.GateOf(id).open && gpu.scheduler.Active(member.tenant);
     running += member.in_flight || may_start ? 1 : 0;
   }
   for (auto& [id, member] : gpu.members) {

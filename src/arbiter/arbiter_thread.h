@@ -77,7 +77,7 @@ class ArbiterThread {
   Gpu& GpuOf(const std::string& uuid);
 
   const Tuning tuning_;
-  const UniqueFd wake_;  // eventfd
+  const UniqueFd wake_;       // eventfd
   mutable std::mutex mutex_;  // guards what follows: changed by callers, read by the thread
   std::map<std::string, Gpu> gpus_;
   Counters counters_;

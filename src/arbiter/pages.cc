@@ -170,7 +170,8 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) const {
   if (!sample.in_flight) in_flight = 0;
   sample.in_flight_estimate = Nanos(static_cast<std::int64_t>(in_flight));
   const std::uint64_t service = Load(page.service_ns) & INT64_MAX;
-  sample.completed = Nanos(static_cast<std::int64_t>(service > in_flight ? service - in_flight : 0));
+  sample.completed =
+      Nanos(static_cast<std::int64_t>(service > in_flight ? service - in_flight : 0));
   sample.want = Load(page.waiting) != 0;
   return sample;
 }
