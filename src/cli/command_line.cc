@@ -11,6 +11,7 @@
 
 #include "agent/agent.h"
 #include "cli/agent_command.h"
+#include "cli/arbiter_command.h"
 #include "cli/config_command.h"
 #include "cli/demo_command.h"
 #include "cli/devices_command.h"
@@ -85,6 +86,7 @@ int RunCommandLine(int argc, const char* const* argv, Console& console) {
   AddConfigCommand(root, console, CheckAgainstNode);
   AddMigCommand(root, console);
   AddAgentCommand(root, console);
+  AddArbiterCommand(root, console);
   AddDemoCommand(root, console);
   AddSimCommand(root, console);
   try {
