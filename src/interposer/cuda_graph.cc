@@ -25,8 +25,10 @@ uint64_t g_charged[kDevices];
 uint64_t g_reading[kDevices];
 uint64_t g_readings = 0;
 Mutex g_lock;
-// Set once a graph with memory was seen or captured; else there is nothing to settle.
+// Set once a graph with memory was seen; else there is nothing to settle.
 uint32_t g_in_use = 0;
+// How often memory of graphs was trimmed: launches before the last time hold none any more.
+uint64_t g_trims = 1;
 
 constinit Real<CUresult(CUdevice, int, void*)> real_attribute("cuDeviceGetGraphMemAttribute");
 
@@ -82,18 +84,41 @@ bool SettleDevice(CUdevice device) {
   return now < before;
 }
 
-// A launch or an upload, after which the graph's memory is there.
+// What a launch may take: everything at the first, or after a trim; nothing once it is there.
+uint64_t NeedOf(CUgraphExec exec) {
+  Block block = {};
+  if (!g_bytes.Find(Key(exec), &block) || block.owner == Load(&g_trims)) return 0;
+  return block.bytes;
+}
+
+void NoteLaunched(CUgraphExec exec) {
+  Locked lock(&g_lock);
+  Block block = {};
+  Block former;
+  if (!g_bytes.Take(Key(exec), &block)) return;
+  block.owner = Load(&g_trims);
+  g_bytes.Put(block, &former);
+}
+
+// A launch or an upload, after which the graph's memory is there. If the share has not enough left
+// for all of it, other graphs' memory that is not in use may do.
 template <typename Call>
 CUresult WithGraphMemory(CUgraphExec exec, Call call) {
   if (__builtin_expect(Load(&g_in_use) == 0, 1)) return call();
   const CUdevice device = CurrentDevice();
   const int gpu = GpuOf(device);
   if (gpu < 0 || device >= kDevices) return call();
-  const uint64_t unused = Less(Read(device, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT),
-                               Read(device, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT));
-  const uint64_t need = Less(BytesOf(exec), unused);
-  const CUresult result = WithReserved(gpu, need, ALIQUOT_KIND_GRAPH, call);
-  if (result != CUDA_SUCCESS) return result;
+  uint64_t need = NeedOf(exec);
+  if (need != 0 && !Reserve(static_cast<unsigned>(gpu), need, ALIQUOT_KIND_GRAPH)) {
+    const uint64_t unused = Less(Read(device, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT),
+                                 Read(device, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT));
+    need = Less(need, unused);
+    if (!ReserveOrSettle(static_cast<unsigned>(gpu), need, ALIQUOT_KIND_GRAPH)) {
+      return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+  }
+  const CUresult result = call();
+  if (result == CUDA_SUCCESS) NoteLaunched(exec);
   uint64_t before = 0;
   uint64_t now = 0;
   const bool mine = TakeReading(device, &before, &now);
@@ -236,6 +261,7 @@ CUresult cuGraphLaunch_ptsz(CUgraphExec exec, CUstream stream) {
 CUresult cuDeviceGraphMemTrim(CUdevice device) {
   static constinit Real<decltype(cuDeviceGraphMemTrim)> real("cuDeviceGraphMemTrim");
   const CUresult result = real(device);
+  Add(&g_trims, uint64_t{1});
   if (result == CUDA_SUCCESS && device < kDevices) SettleDevice(device);
   return result;
 }
