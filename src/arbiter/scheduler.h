@@ -71,7 +71,7 @@ struct Tuning {
   Nanos forget = std::chrono::milliseconds(50);    // idle for so long = no longer active
   Nanos recent = std::chrono::milliseconds(100);   // caps remember others for so long
   Nanos residence = std::chrono::seconds(1);       // in flight for so long = persistent kernel
-  Nanos slice = std::chrono::microseconds(1024);   // the hardware's time slice
+  Nanos slice = std::chrono::microseconds(2048);   // the hardware's time slice
   Nanos classify = std::chrono::milliseconds(10);  // time constant of "backlogged"
   double backlogged_above = 0.97;
   Nanos poll_busy = std::chrono::microseconds(200);
