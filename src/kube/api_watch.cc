@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
+#include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "kube/api_core.h"
@@ -195,9 +195,9 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
   void Lost(const Error& error, std::optional<std::chrono::seconds> retry_after) {
     if (error.code == Code::kOutOfRange) {
       version_.clear();
-      // Once at once; a server that says so again and again is given time.
+      // Once at once; a server that says so again and again is given time. No outage either way.
       if (!std::exchange(expired_, true)) return List();
-      return Retry(error, retry_after);
+      return After(Pause(retry_after), [](ApiWatch& self) { self.List(); });
     }
     const bool worked = progress_ || core_->clock().Now() - opened_at_ >= kWorking;
     if (worked && IsPassing(error.code) && !retry_after) {
@@ -220,12 +220,20 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
       handler_.OnUnavailable(error.In("watch " + selection_.resource.plural));
       if (closed_) return;
     }
-    Milliseconds wait = core_->Draw(backoff_);
-    if (retry_after && *retry_after > wait) wait = *retry_after;
-    timer_ = on_.PostAfter(wait, [self = shared_from_this(), epoch = epoch_, bridging] {
-      if (self->Over(epoch)) return;
-      if (bridging) return self->Open();
-      self->List();
+    After(Pause(retry_after), [bridging](ApiWatch& self) {
+      if (bridging) return self.Open();
+      self.List();
+    });
+  }
+
+  Milliseconds Pause(std::optional<std::chrono::seconds> retry_after) {
+    const Milliseconds wait = core_->Draw(backoff_);
+    return retry_after ? std::max<Milliseconds>(wait, *retry_after) : wait;
+  }
+
+  void After(Milliseconds wait, std::function<void(ApiWatch&)> next) {
+    timer_ = on_.PostAfter(wait, [self = shared_from_this(), epoch = epoch_, next] {
+      if (!self->Over(epoch)) next(*self);
     });
   }
 
