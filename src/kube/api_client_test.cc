@@ -238,6 +238,21 @@ TEST_F(ApiClientTest, ARefusedWatchIsToldOnceAndTriedAgain) {
   End(watch);
 }
 
+TEST_F(ApiClientTest, AWatchThatIsNeverAnsweredIsTriedAgain) {
+  ApiOptions options = HttpsBackend::Options();
+  options.timeout = milliseconds(50);
+  const SystemClock clock;
+  const auto hasty = *ApiClient::Create(backend_.MakeAccess(), options, clock);
+  server().FailNext("watch", "*", {.instead = Break::kSilence});
+  Recorder recorder;
+  auto watch = hasty->StartWatch({kConfigMaps, "ns", "", ""}, executor_, recorder);
+  backend_.AwaitStream();
+  Put("a");
+  ASSERT_TRUE(recorder.WaitFor(2));
+  EXPECT_THAT(recorder.told(), ElementsAre("sync", "update a"));
+  End(watch);
+}
+
 TEST_F(ApiClientTest, AnOverloadedServerIsLeftInPeace) {
   Recorder recorder;
   auto watch = StartWatch(recorder);

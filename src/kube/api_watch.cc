@@ -1,5 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <utility>
@@ -105,6 +107,14 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
     opened_at_ = core_->clock().Now();
     progress_ = false;
     stream_ = core_->http().Stream(std::move(request), MakeHandler());
+    // A stream may be silent for long, but its beginning may not.
+    After(options.timeout, [](ApiWatch& self) {
+      ++self.core_->counters.failures;
+      self.EndStream();
+      self.Retry({Code::kDeadlineExceeded,
+                  fmt::format("no answer within {} ms", self.core_->options().timeout.count())},
+                 {});
+    });
   }
 
   http::StreamHandler MakeHandler() {
@@ -147,6 +157,7 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
 
   // The server took the watch.
   void OnOpen() {
+    on_.Cancel(timer_);
     refreshed_ = false;
     if (lost_since_) ++core_->counters.resumes;
     lost_since_.reset();
@@ -174,6 +185,7 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
 
   void EndStream() {
     ++epoch_;  // whatever it still has to say is not heard
+    on_.Cancel(timer_);
     core_->http().Cancel(std::exchange(stream_, 0));
   }
 
@@ -244,7 +256,7 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
   Backoff backoff_;
   std::string version_;  // resume from here; empty = list first
   http::Client::CallId stream_ = 0;
-  Executor::TimerId timer_ = 0;
+  Executor::TimerId timer_ = 0;  // of a pause, or of a stream that has not begun
   Credentials::Present used_;
   Clock::TimePoint opened_at_{};
   std::optional<Clock::TimePoint> lost_since_;  // no stream since then
