@@ -81,6 +81,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   Status StartHttp();
   Status WatchConfig();
   Status StartCluster();
+  Status StartMig();
   void StartMonitor();
   // The driver is let go while nothing is asked of it, so that it can be replaced or reset.
   void UpdateMonitor();
@@ -110,6 +111,9 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   void OnOffer(const ConfigOffer& offer) override { OnConfigTried(keeper_.Offer(offer)); }
   void OnClusterSilent() override;
   void OnNode(const kube::Object* node) override;
+  void OnMigWish(const MigWish& wish) override {
+    if (mig_) mig_->SetWish(wish);
+  }
 
   const AgentOptions options_;
   const Clock& clock_;
@@ -139,6 +143,8 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::vector<std::unique_ptr<gpu::GpuMonitor>> abandoned_;  // stuck in a driver
 
   std::unique_ptr<ClusterMode> cluster_;
+  std::unique_ptr<MigMode> mig_;  // only in a cluster
+  std::unique_ptr<FileWatch> mig_config_watch_;
   std::unique_ptr<FileWatch> config_watch_;
   std::unique_ptr<http::Server> http_;
   bool reload_pending_ = false;
@@ -196,6 +202,34 @@ Status Agent::Impl::StartCluster() {
       ClusterMode::Dependencies{executor_, clock_, log_,
                                 static_cast<ClusterMode::Listener&>(*this)},
       *std::move(client), options_.cluster->wish);
+  return StartMig();
+}
+
+Status Agent::Impl::StartMig() {
+  if (!options_.mig) return {};
+  MigAgentOptions mig = *options_.mig;
+  mig.node.node = options_.cluster->wish.node;
+  mig.node.layouts.config_map_namespace = options_.cluster->wish.ns;
+  const auto drive = [this](gpu::DriverJob job) {
+    if (monitor_) monitor_->Run(std::move(job));
+    return monitor_ != nullptr;
+  };
+  const auto withhold = [this](const WithheldGpus& withheld) {
+    reconciler_->SetWithheld(withheld);
+  };
+  mig_ = std::make_unique<MigMode>(
+      std::move(mig),
+      MigMode::Agent{executor_, clock_, log_, cluster_->client(), drive, withhold,
+                     [this] { return plugins_->lists_sent(); }, [this] { Publish(); }});
+  const std::string& path = options_.mig->node.layouts.file;
+  if (path.empty()) return {};
+  auto watch = FileWatch::Start(*poller_, path, [this] {
+    executor_.PostAfter(kSettle, [this] {
+      if (mig_) mig_->node().ReloadFile();
+    });
+  });
+  if (!watch.ok()) return watch.error();
+  mig_config_watch_ = std::move(*watch);
   return {};
 }
 
@@ -264,6 +298,7 @@ void Agent::Impl::UpdateMonitor() {
   if (monitor_) {
     if (!monitor_->Stop()) abandoned_.push_back(std::move(monitor_));
     monitor_.reset();
+    if (mig_) mig_->node().OnDriverThread(false);
     driver_error_.clear();
     metrics_.driver_up.Set(0);
   }
@@ -286,6 +321,7 @@ void Agent::Impl::StartMonitor() {
                                                executor_, log_,
                                                static_cast<gpu::GpuMonitorListener&>(*this));
   monitor_->Start();
+  if (mig_) mig_->node().OnDriverThread(true);
 }
 
 void Agent::Impl::ReloadConfig() { OnConfigTried(keeper_.Reload()); }
@@ -306,7 +342,9 @@ void Agent::Impl::OnClusterSilent() {
   Publish();
 }
 
-void Agent::Impl::OnNode(const kube::Object*) {}
+void Agent::Impl::OnNode(const kube::Object* node) {
+  if (mig_ && node != nullptr) mig_->node().OnNode(*node);
+}
 
 void Agent::Impl::Heartbeat() {
   last_beat_.store(clock_.Now().time_since_epoch().count());
@@ -323,6 +361,7 @@ void Agent::Impl::Publish() {
   status.started_at = started_at_;
   status.config = keeper_.view();
   if (cluster_) status.cluster = cluster_->status();
+  if (mig_) status.mig = mig_->node().status();
   status.inventory = reconciler_->inventory();
   status.health = reconciler_->health();
   status.plan = reconciler_->plan();
@@ -342,6 +381,7 @@ void Agent::Impl::OnInventory(std::shared_ptr<const gpu::Inventory> inventory) {
                {"driver", inventory->driver_version},
                {"simulated", inventory->simulated() ? inventory->simulated_node : "no"}});
     reconciler_->SetInventory(inventory);
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
@@ -351,6 +391,7 @@ void Agent::Impl::OnDriverUnavailable(const Error& error) {
     if (!monitor_) return;
     driver_error_ = error.message;
     metrics_.driver_up.Set(0);
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
@@ -360,6 +401,7 @@ void Agent::Impl::OnDriverAvailable() {
     if (!monitor_) return;
     driver_error_.clear();
     metrics_.driver_up.Set(1);
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
@@ -387,6 +429,7 @@ void Agent::Impl::OnAllocate(const std::string& resource, const std::vector<std:
 void Agent::Impl::OnListSent(const std::string& resource, std::size_t, std::size_t) {
   metrics_.list_updates.Increment({resource});
   lists_changed_ = true;
+  if (mig_) mig_->node().OnListSent();
   executor_.Post([this] { Publish(); });
 }
 
@@ -400,10 +443,12 @@ bool Agent::Impl::Stop() {
   if (std::exchange(stopped_, true)) return !stuck_;
   if (http_) http_->Stop();
   config_watch_.reset();
+  mig_config_watch_.reset();
   std::promise<void> done;
   executor_.Post([&] {
     stuck_ = !abandoned_.empty();
     if (monitor_) stuck_ = !monitor_->Stop() || stuck_;
+    mig_.reset();
     cluster_.reset();
     done.set_value();
   });
