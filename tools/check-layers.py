@@ -24,7 +24,7 @@ ALLOWED = {
     "cdi": {"base", "gpu", "config"},
     "rpc": {"base"},
     "http": {"base"},
-    "kube": {"base", "http"},
+    "kube": {"base", "config", "http"},  # kubeconfig files are YAML
     "metrics": {"base", "gpu", "config", "share"},
     "arbiter": {"base"},
     "interposer": {"arbiter"},

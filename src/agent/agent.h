@@ -31,6 +31,10 @@ struct AgentOptions {
   std::optional<ClusterOptions> cluster;
   // Follows the node label nvidia.com/mig.config, in a cluster; absent: it does not.
   std::optional<MigAgentOptions> mig;
+  // In a cluster: do nothing while the PCI bus below cluster->host_root has no NVIDIA GPU.
+  bool wait_for_gpu = false;
+  // Of the kubelet's pod resources API; empty = who holds what is not asked.
+  std::string pod_resources_socket;
   gpu::MonitorOptions monitor;  // its health policy is set from the environment
   // Makes the way to the driver that is installed below a root (config: containerDriverRoot).
   std::function<std::unique_ptr<gpu::DriverSource>(const std::string& driver_root)> open_driver;

@@ -5,11 +5,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/containers.h"
+
 namespace aliquot::agent {
 namespace {
-
-// Replicas are ids of a device: "<uuid>::<n>".
-std::string DeviceOf(const std::string& id) { return id.substr(0, id.find("::")); }
 
 PodsByDevice ByDevice(const std::vector<rpc::HeldDevices>& held) {
   PodsByDevice pods;
@@ -27,9 +26,6 @@ PodsByDevice ByDevice(const std::vector<rpc::HeldDevices>& held) {
 
 MigMode::MigMode(MigAgentOptions options, Agent agent)
     : options_(std::move(options)),
-      pods_(options_.pod_resources_socket.empty()
-                ? nullptr
-                : std::make_unique<rpc::PodResourcesClient>(options_.pod_resources_socket)),
       host_(options_.host, agent.log),
       node_(options_.node, Connect(std::move(agent))) {}
 
@@ -44,10 +40,10 @@ MigNode::Dependencies MigMode::Connect(Agent agent) {
                                      std::move(agent.lists_sent),
                                      {},
                                      std::move(agent.changed)};
-  if (pods_) {
-    // The ids say which devices are GPUs of ours; resources may have any name.
-    dependencies.list_pods = [this](std::function<void(Result<PodsByDevice>)> done) {
-      pods_->List("", [done = std::move(done)](Result<std::vector<rpc::HeldDevices>> held) {
+  if (rpc::PodResourcesClient* pods = agent.pods) {
+    // The ids say which devices are ours; resources may have any name.
+    dependencies.list_pods = [pods](std::function<void(Result<PodsByDevice>)> done) {
+      pods->List("", [done = std::move(done)](Result<std::vector<rpc::HeldDevices>> held) {
         if (!held.ok()) return done(held.error());
         done(ByDevice(*held));
       });

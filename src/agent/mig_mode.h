@@ -19,7 +19,6 @@ struct MigAgentOptions {
   // Where the cluster's policy says nothing.
   bool allow_reboot = false;
   std::string config_map;
-  std::string pod_resources_socket;  // of the kubelet; empty: not asked
 };
 
 // MigNode with what it stands on. Confined to the executor, construction and destruction included.
@@ -31,6 +30,7 @@ class MigMode {
     const Clock& clock;
     const Logger& log;
     kube::Client& client;
+    rpc::PodResourcesClient* pods;  // null: who was given what is not asked
     std::function<bool(gpu::DriverJob)> drive;
     std::function<void(const WithheldGpus&)> withhold;
     std::function<bool()> lists_sent;
@@ -47,7 +47,6 @@ class MigMode {
   MigNode::Dependencies Connect(Agent agent);
 
   const MigAgentOptions options_;
-  std::unique_ptr<rpc::PodResourcesClient> pods_;  // null: nobody is asked
   HostPrograms host_;
   MigNode node_;
 };

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "metrics/cluster_metrics.h"
 #include "metrics/process.h"
 
 namespace aliquot::metrics {
@@ -41,6 +42,7 @@ std::set<std::string> RowsOfThePage() {
 TEST(AgentMetrics, ThePageListsExactlyTheRegistry) {
   Registry registry;
   AgentMetrics metrics(registry);
+  ClusterMetrics cluster(registry);
   AddProcessMetrics(registry, "/proc");
   std::set<std::string> rows;
   for (const Family* family : registry.families()) {
@@ -52,6 +54,7 @@ TEST(AgentMetrics, ThePageListsExactlyTheRegistry) {
 TEST(AgentMetrics, NamesFollowTheConventions) {
   Registry registry;
   AgentMetrics metrics(registry);
+  ClusterMetrics cluster(registry);
   AddProcessMetrics(registry, "/proc");
   for (const Family* family : registry.families()) {
     const Descriptor& descriptor = family->descriptor();
