@@ -13,10 +13,10 @@ namespace aliquot::agent {
 // What a ClusterPolicy says about the work of a node agent. Keys that are absent have the defaults
 // of NVIDIA's gpu-operator. A plain value.
 struct Policy {
-  std::string name = {};  // empty: there is no policy
-  bool plugin_enabled = true;  // devicePlugin.enabled
-  bool labels_enabled = true;  // gfd.enabled
-  std::string config_map = {};  // devicePlugin.config.name; empty: none
+  std::string name = {};         // empty: there is no policy
+  bool plugin_enabled = true;    // devicePlugin.enabled
+  bool labels_enabled = true;    // gfd.enabled
+  std::string config_map = {};   // devicePlugin.config.name; empty: none
   std::string default_key = {};  // devicePlugin.config.default
   // MIG_STRATEGY of mig.strategy, and of devicePlugin.env and gfd.env what sets options of the
   // configuration or of health checks and CDI hooks. mig.strategy beats the lists.
