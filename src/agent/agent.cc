@@ -24,6 +24,7 @@
 #include "cdi/writer.h"
 #include "deviceplugin/directory_watch.h"
 #include "deviceplugin/plugin_manager.h"
+#include "grants/arbiter_server.h"
 #include "http/published.h"
 #include "http/server.h"
 #include "metrics/agent_metrics.h"
@@ -95,6 +96,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   Status StartHttp();
   Status WatchConfig();
   Status StartCluster();
+  Status StartMig();
   void StartMonitor();
   // The driver is let go while nothing is asked of it, so that it can be replaced or reset.
   void UpdateMonitor();
@@ -128,7 +130,9 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   void OnLabelsSwitched() override { UpdateMonitor(); }
   void OnClusterSilent() override;
   void OnNode(const kube::Object* node) override;
-  void OnMigWish(const MigWish&) override {}
+  void OnMigWish(const MigWish& wish) override {
+    if (mig_) mig_->SetWish(wish);
+  }
 
   const AgentOptions options_;
   const Clock& clock_;
@@ -166,6 +170,8 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::unique_ptr<IdleNode> idle_node_;    // while there is no GPU
   std::unique_ptr<GpuPresence> presence_;  // likewise
   std::unique_ptr<ClusterMode> cluster_;
+  std::unique_ptr<MigMode> mig_;  // only in a cluster
+  std::unique_ptr<FileWatch> mig_config_watch_;
   std::unique_ptr<FileWatch> config_watch_;
   std::unique_ptr<http::Server> http_;
   bool reload_pending_ = false;
@@ -217,8 +223,8 @@ Status Agent::Impl::StartOrWait() {
 Status Agent::Impl::StartServing() {
   if (Status plugins = StartPlugins(); !plugins.ok()) return plugins;
   if (Status watch = WatchConfig(); !watch.ok()) return watch;
-  if (Status cluster = StartCluster(); !cluster.ok()) return cluster;
   StartContainers();
+  if (Status cluster = StartCluster(); !cluster.ok()) return cluster;
   if (!cluster_) ReloadConfig();
   UpdateMonitor();
   return {};
@@ -262,8 +268,13 @@ void Agent::Impl::StartShares() {
     if (monitor_) monitor_->WatchProcesses(shares_->process_interval());
     if (reconciler_) Publish();
   };
-  const auto make_server = []() -> Result<std::unique_ptr<grants::ShareServer>> {
-    return Error{Code::kUnimplemented, "this version has no arbiter"};
+  const auto make_server = [this] {
+    // On the arbiter's thread; families may be used by any.
+    return grants::ArbiterServer::Start(
+        [this](const arbiter::GrantEvent& event) {
+          grant_metrics_.CountEvent(grants::NameOf(event.kind));
+        },
+        log_);
   };
   shares_ = std::make_unique<EnforcedShares>(
       options_.shares, EnforcedShares::Dependencies{executor_, clock_, log_, grant_metrics_,
@@ -278,6 +289,34 @@ Status Agent::Impl::StartCluster() {
       ClusterMode::Dependencies{executor_, clock_, log_, cluster_metrics_,
                                 static_cast<ClusterMode::Listener&>(*this)},
       *std::move(client), *options_.cluster);
+  return StartMig();
+}
+
+Status Agent::Impl::StartMig() {
+  if (!options_.mig) return {};
+  MigAgentOptions mig = *options_.mig;
+  mig.node.node = options_.cluster->wish.node;
+  mig.node.layouts.config_map_namespace = options_.cluster->wish.ns;
+  const auto drive = [this](gpu::DriverJob job) {
+    if (monitor_) monitor_->Run(std::move(job));
+    return monitor_ != nullptr;
+  };
+  const auto withhold = [this](const WithheldGpus& withheld) {
+    reconciler_->SetWithheld(withheld);
+  };
+  mig_ = std::make_unique<MigMode>(
+      std::move(mig),
+      MigMode::Agent{executor_, clock_, log_, cluster_->client(), pod_resources_.get(), drive,
+                     withhold, [this] { return plugins_->lists_sent(); }, [this] { Publish(); }});
+  const std::string& path = options_.mig->node.layouts.file;
+  if (path.empty()) return {};
+  auto watch = FileWatch::Start(*poller_, path, [this] {
+    executor_.PostAfter(kSettle, [this] {
+      if (mig_) mig_->node().ReloadFile();
+    });
+  });
+  if (!watch.ok()) return watch.error();
+  mig_config_watch_ = std::move(*watch);
   return {};
 }
 
@@ -347,6 +386,7 @@ void Agent::Impl::UpdateMonitor() {
   if (monitor_) {
     if (!monitor_->Stop()) abandoned_.push_back(std::move(monitor_));
     monitor_.reset();
+    if (mig_) mig_->node().OnDriverThread(false);
     driver_error_.clear();
     metrics_.driver_up.Set(0);
   }
@@ -370,6 +410,7 @@ void Agent::Impl::StartMonitor() {
                                                static_cast<gpu::GpuMonitorListener&>(*this));
   monitor_->Start();
   monitor_->WatchProcesses(shares_->process_interval());
+  if (mig_) mig_->node().OnDriverThread(true);
 }
 
 void Agent::Impl::ReloadConfig() {
@@ -403,7 +444,9 @@ void Agent::Impl::OnClusterSilent() {
   Publish();
 }
 
-void Agent::Impl::OnNode(const kube::Object*) {}
+void Agent::Impl::OnNode(const kube::Object* node) {
+  if (mig_ && node != nullptr) mig_->node().OnNode(*node);
+}
 
 void Agent::Impl::Heartbeat() {
   last_beat_.store(clock_.Now().time_since_epoch().count());
@@ -419,6 +462,7 @@ void Agent::Impl::Publish() {
   status.version = kVersion;
   status.started_at = started_at_;
   status.config = keeper_.view();
+  if (mig_) status.mig = mig_->node().status();
   status.driver_error = driver_error_;
   status.hang = hang_;
   status.idle = presence_ != nullptr;
@@ -452,6 +496,7 @@ void Agent::Impl::OnInventory(std::shared_ptr<const gpu::Inventory> inventory) {
                {"simulated", inventory->simulated() ? inventory->simulated_node : "no"}});
     reconciler_->SetInventory(inventory);
     OnDevicesChanged();
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
@@ -461,6 +506,7 @@ void Agent::Impl::OnDriverUnavailable(const Error& error) {
     if (!monitor_) return;
     driver_error_ = error.message;
     metrics_.driver_up.Set(0);
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
@@ -470,6 +516,7 @@ void Agent::Impl::OnDriverAvailable() {
     if (!monitor_) return;
     driver_error_.clear();
     metrics_.driver_up.Set(1);
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
@@ -504,6 +551,7 @@ void Agent::Impl::OnAllocate(const std::string& resource, const std::vector<std:
 void Agent::Impl::OnListSent(const std::string& resource, std::size_t, std::size_t) {
   metrics_.list_updates.Increment({resource});
   lists_changed_ = true;
+  if (mig_) mig_->node().OnListSent();
   executor_.Post([this] { Publish(); });
 }
 
@@ -516,6 +564,7 @@ void Agent::Impl::OnRegistration(const std::string& resource, bool ok) {
 bool Agent::Impl::Stop() {
   if (std::exchange(stopped_, true)) return !stuck_;
   if (http_) http_->Stop();
+  mig_config_watch_.reset();
   std::promise<void> done;
   executor_.Post([&] {
     stuck_ = !abandoned_.empty();
@@ -523,6 +572,7 @@ bool Agent::Impl::Stop() {
     presence_.reset();
     idle_node_.reset();
     config_watch_.reset();
+    mig_.reset();
     cluster_.reset();
     pod_resources_.reset();
     containers_.reset();

@@ -65,7 +65,8 @@ void MigLayoutSource::OnSync(std::vector<kube::Object> objects) {
 void MigLayoutSource::OnUpdate(kube::Object object) {
   static const json::object kNothing;
   const json::value* value = Find(object, {"data"});
-  const json::object& data = value != nullptr && value->is_object() ? value->get_object() : kNothing;
+  const json::object& data =
+      value != nullptr && value->is_object() ? value->get_object() : kNothing;
   const json::value* text = data.if_contains(kConfigKey);
   if (text != nullptr && text->is_string()) {
     return Tell(ParseMigLayouts(std::string(text->get_string()), MapTitle()));

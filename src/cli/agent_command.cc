@@ -19,6 +19,7 @@
 #include "cli/config_options.h"
 #include "cli/console.h"
 #include "cli/listen_address.h"
+#include "cli/mig_flow_options.h"
 #include "cli/mig_options.h"
 #include "cli/node.h"
 #include "mig/boot_restore.h"
@@ -33,6 +34,7 @@ struct Options {
   agent::AgentOptions agent;
   std::string listen = "127.0.0.1:9410";
   std::string host_root;
+  MigFlowFlags mig;
   double poll_seconds = 5;
   double settle_seconds = 30;
   bool verbose = false;
@@ -127,6 +129,12 @@ void Run(Options& options, Console& console) {
 
   auto* surroundings = new Surroundings(options.verbose);
   const Logger& log = surroundings->log;
+  // A simulated node that is kept nowhere is a new one at every start: there is nothing to change.
+  if (const std::string state = MigState(options); !state.empty()) {
+    auto mig = ResolveMigFlow(options.mig, !simulated.empty(), state, options.host_root, console);
+    if (!mig.ok()) return console.Fail(mig.error());
+    options.agent.mig = *std::move(mig);
+  }
   options.agent.open_driver = [simulated, state = MigState(options),
                                boot = mig::BootId(options.host_root),
                                &log](const std::string& root) {
@@ -218,6 +226,7 @@ void AddAgentCommand(CLI::App& root, Console& console) {
       ->check(CLI::Range(0.0, 86400.0))
       ->envname("ALIQUOT_HEALTH_SETTLE")
       ->capture_default_str();
+  AddMigFlowOptions(command, options->mig);
   command.add_flag("--verbose", options->verbose, "log debug messages too");
   AddConfigOptions(command, options->agent.sources);
   command.callback([options, &console] { Run(*options, console); });
