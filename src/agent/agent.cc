@@ -12,7 +12,10 @@
 #include <utility>
 
 #include "agent/config_keeper.h"
+#include "agent/containers.h"
 #include "agent/file_watch.h"
+#include "agent/gpu_presence.h"
+#include "agent/idle_node.h"
 #include "agent/kubelet_holders.h"
 #include "agent/reconciler.h"
 #include "agent/status_page.h"
@@ -24,9 +27,11 @@
 #include "http/published.h"
 #include "http/server.h"
 #include "metrics/agent_metrics.h"
+#include "metrics/cluster_metrics.h"
 #include "metrics/process.h"
 #include "rpc/device_plugin_server.h"
 #include "rpc/kubelet_client.h"
+#include "rpc/pod_resources_client.h"
 #include "rpc/socket_path.h"
 
 namespace aliquot::agent {
@@ -65,6 +70,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
         started_at_(clock.WallNow()),
         metrics_(registry_),
         grant_metrics_(registry_),
+        cluster_metrics_(registry_),
         keeper_(options_.sources, options_.state_dir,
                 options_.cluster ? ConfigKeeper::Mode::kCluster : ConfigKeeper::Mode::kFile, clock,
                 log),
@@ -79,9 +85,13 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::uint16_t port() const { return http_ ? http_->port() : 0; }
 
  private:
-  // Builds what talks to the kubelet. On the executor.
+  // All on the executor.
+  Status StartOrWait();
+  Status StartServing();
+  // Builds what talks to the kubelet.
   Status StartPlugins();
   void StartShares();
+  void StartContainers();
   Status StartHttp();
   Status WatchConfig();
   Status StartCluster();
@@ -91,6 +101,8 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   void ReloadConfig();
   // Brings the node to the keeper's newest view, which is another one if `changed`.
   void OnConfigTried(bool changed);
+  // The inventory or what is made of it changed.
+  void OnDevicesChanged();
   void Publish();
   void Heartbeat();
   http::Response Health() const;
@@ -113,8 +125,10 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
 
   // On the executor.
   void OnOffer(const ConfigOffer& offer) override { OnConfigTried(keeper_.Offer(offer)); }
+  void OnLabelsSwitched() override { UpdateMonitor(); }
   void OnClusterSilent() override;
   void OnNode(const kube::Object* node) override;
+  void OnMigWish(const MigWish&) override {}
 
   const AgentOptions options_;
   const Clock& clock_;
@@ -124,6 +138,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   metrics::Registry registry_;
   metrics::AgentMetrics metrics_;
   metrics::GrantMetrics grant_metrics_;
+  metrics::ClusterMetrics cluster_metrics_;
   http::Published<AgentStatus> status_;  // made on the executor, read by the HTTP thread
   std::atomic<Clock::Duration::rep> last_beat_{0};
 
@@ -146,6 +161,10 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::unique_ptr<gpu::GpuMonitor> monitor_;
   std::vector<std::unique_ptr<gpu::GpuMonitor>> abandoned_;  // stuck in a driver
 
+  std::unique_ptr<rpc::PodResourcesClient> pod_resources_;
+  std::unique_ptr<Containers> containers_;
+  std::unique_ptr<IdleNode> idle_node_;    // while there is no GPU
+  std::unique_ptr<GpuPresence> presence_;  // likewise
   std::unique_ptr<ClusterMode> cluster_;
   std::unique_ptr<FileWatch> config_watch_;
   std::unique_ptr<http::Server> http_;
@@ -158,19 +177,62 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
 
 Status Agent::Impl::Start() {
   std::promise<Status> done;
-  executor_.Post([&] {
-    Status result = StartPlugins();
-    if (result.ok()) result = StartCluster();
-    if (result.ok()) {
-      if (!cluster_) ReloadConfig();
-      UpdateMonitor();
-      Heartbeat();
-    }
-    done.set_value(result);
-  });
-  if (Status plugins = done.get_future().get(); !plugins.ok()) return plugins;
-  if (Status watch = WatchConfig(); !watch.ok()) return watch;
+  executor_.Post([&] { done.set_value(StartOrWait()); });
+  if (Status started = done.get_future().get(); !started.ok()) return started;
   return StartHttp();
+}
+
+Status Agent::Impl::StartOrWait() {
+  auto poller = FdPoller::Create();
+  if (!poller.ok()) return poller.error();
+  poller_ = std::move(*poller);
+  metrics_.SetBuild(kVersion);
+  const bool wait = options_.cluster && options_.wait_for_gpu &&
+                    !HasNvidiaGpu(options_.cluster->host_root).value_or(true);
+  if (!wait) {
+    if (Status serving = StartServing(); !serving.ok()) return serving;
+  } else {
+    log_.Info("no NVIDIA GPU on the PCI bus; waiting for one");
+    idle_node_ = std::make_unique<IdleNode>(executor_, log_, options_.cluster->connect,
+                                            options_.cluster->wish.node);
+    presence_ = std::make_unique<GpuPresence>(
+        *poller_, executor_, options_.cluster->host_root,
+        [this] {
+          log_.Info("an NVIDIA GPU appeared");
+          presence_.reset();
+          idle_node_.reset();
+          if (Status serving = StartServing(); !serving.ok()) {
+            log_.Error("cannot serve", {{"error", serving.error().message}});
+          }
+          Publish();
+        },
+        [this] {
+          if (idle_node_) idle_node_->Clean();
+        });
+  }
+  Heartbeat();
+  return {};
+}
+
+Status Agent::Impl::StartServing() {
+  if (Status plugins = StartPlugins(); !plugins.ok()) return plugins;
+  if (Status watch = WatchConfig(); !watch.ok()) return watch;
+  if (Status cluster = StartCluster(); !cluster.ok()) return cluster;
+  StartContainers();
+  if (!cluster_) ReloadConfig();
+  UpdateMonitor();
+  return {};
+}
+
+void Agent::Impl::StartContainers() {
+  if (options_.pod_resources_socket.empty()) return;
+  pod_resources_ = std::make_unique<rpc::PodResourcesClient>(options_.pod_resources_socket);
+  containers_ = std::make_unique<Containers>(
+      Containers::Dependencies{executor_, log_, cluster_metrics_,
+                               [this](std::function<void(Result<Containers::Held>)> done) {
+                                 pod_resources_->List("nvidia.com/", std::move(done));
+                               },
+                               [this] { Publish(); }});
 }
 
 Status Agent::Impl::StartPlugins() {
@@ -178,9 +240,6 @@ Status Agent::Impl::StartPlugins() {
   const std::string directory = socket.empty()
                                     ? kDefaultPluginDirectory
                                     : std::filesystem::path(socket).parent_path().string();
-  auto poller = FdPoller::Create();
-  if (!poller.ok()) return poller.error();
-  poller_ = std::move(*poller);
   auto watch = deviceplugin::InotifyDirectory::Open(*poller_, socket, directory);
   if (!watch.ok()) return watch.error();
   directory_ = std::move(*watch);
@@ -193,7 +252,6 @@ Status Agent::Impl::StartPlugins() {
       std::make_unique<deviceplugin::PluginManager>(deviceplugin::PluginManager::Dependencies{
           executor_, clock_, log_, *transport_, registrar_.get(), *directory_, this});
   reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_, *shares_});
-  metrics_.SetBuild(kVersion);
   return {};
 }
 
@@ -217,9 +275,9 @@ Status Agent::Impl::StartCluster() {
   auto client = options_.cluster->connect();
   if (!client.ok()) return client.error();
   cluster_ = std::make_unique<ClusterMode>(
-      ClusterMode::Dependencies{executor_, clock_, log_,
+      ClusterMode::Dependencies{executor_, clock_, log_, cluster_metrics_,
                                 static_cast<ClusterMode::Listener&>(*this)},
-      *std::move(client), options_.cluster->wish);
+      *std::move(client), *options_.cluster);
   return {};
 }
 
@@ -283,7 +341,8 @@ void Agent::Impl::UpdateMonitor() {
   const config::AgentSettings& settings = keeper_.settings();
   const std::string checks =
       settings.dp_disable_healthchecks + "/" + settings.dp_enable_healthchecks;
-  const bool wanted = keeper_.view().withdrawn.empty() && (config || !cluster_);
+  const bool used = keeper_.view().withdrawn.empty() || (cluster_ && cluster_->needs_labels());
+  const bool wanted = used && (config || !cluster_);
   if (monitor_ && wanted && driver_root_ == root && health_checks_ == checks) return;
   if (monitor_) {
     if (!monitor_->Stop()) abandoned_.push_back(std::move(monitor_));
@@ -313,7 +372,9 @@ void Agent::Impl::StartMonitor() {
   monitor_->WatchProcesses(shares_->process_interval());
 }
 
-void Agent::Impl::ReloadConfig() { OnConfigTried(keeper_.Reload()); }
+void Agent::Impl::ReloadConfig() {
+  if (reconciler_) OnConfigTried(keeper_.Reload());
+}
 
 void Agent::Impl::OnConfigTried(bool changed) {
   const ConfigKeeper::View& view = keeper_.view();
@@ -325,8 +386,16 @@ void Agent::Impl::OnConfigTried(bool changed) {
       shares_->SetConfig(*view.serving);
       reconciler_->SetConfig(view.serving, CdiOptions(keeper_.settings(), *shares_));
     }
+    OnDevicesChanged();
   }
+  if (cluster_) cluster_->OnConfigTried(view);
   Publish();
+}
+
+void Agent::Impl::OnDevicesChanged() {
+  if (containers_) containers_->SetInventory(reconciler_->inventory());
+  if (!cluster_) return;
+  cluster_->OnDevices(reconciler_->inventory(), reconciler_->whole_plan(), keeper_.view());
 }
 
 void Agent::Impl::OnClusterSilent() {
@@ -350,16 +419,26 @@ void Agent::Impl::Publish() {
   status.version = kVersion;
   status.started_at = started_at_;
   status.config = keeper_.view();
-  if (cluster_) status.cluster = cluster_->status();
-  status.inventory = reconciler_->inventory();
-  status.health = reconciler_->health();
-  status.plan = reconciler_->plan();
   status.driver_error = driver_error_;
   status.hang = hang_;
-  status.cdi_error = reconciler_->cdi_error();
-  status.plugins = plugins_->status();
-  status.shares = shares_->rows();
-  status.shares_error = shares_->error();
+  status.idle = presence_ != nullptr;
+  if (cluster_) {
+    cluster_->PublishMetrics();
+    status.cluster = cluster_->status();
+  }
+  if (reconciler_) {
+    status.inventory = reconciler_->inventory();
+    status.health = reconciler_->health();
+    status.plan = reconciler_->plan();
+    status.cdi_error = reconciler_->cdi_error();
+    status.plugins = plugins_->status();
+    status.shares = shares_->rows();
+    status.shares_error = shares_->error();
+  }
+  if (containers_) {
+    status.held = containers_->held();
+    status.held_error = containers_->error();
+  }
   status_.Set(std::move(status));
 }
 
@@ -372,6 +451,7 @@ void Agent::Impl::OnInventory(std::shared_ptr<const gpu::Inventory> inventory) {
                {"driver", inventory->driver_version},
                {"simulated", inventory->simulated() ? inventory->simulated_node : "no"}});
     reconciler_->SetInventory(inventory);
+    OnDevicesChanged();
     Publish();
   });
 }
@@ -418,6 +498,7 @@ void Agent::Impl::OnProcesses(std::shared_ptr<const gpu::ProcessSnapshot> proces
 void Agent::Impl::OnAllocate(const std::string& resource, const std::vector<std::string>&,
                              Clock::Duration duration, bool ok) {
   metrics_.CountAllocation(resource, ok, duration);
+  if (containers_) containers_->OnAllocated();
 }
 
 void Agent::Impl::OnListSent(const std::string& resource, std::size_t, std::size_t) {
@@ -435,12 +516,16 @@ void Agent::Impl::OnRegistration(const std::string& resource, bool ok) {
 bool Agent::Impl::Stop() {
   if (std::exchange(stopped_, true)) return !stuck_;
   if (http_) http_->Stop();
-  config_watch_.reset();
   std::promise<void> done;
   executor_.Post([&] {
     stuck_ = !abandoned_.empty();
     if (monitor_) stuck_ = !monitor_->Stop() || stuck_;
+    presence_.reset();
+    idle_node_.reset();
+    config_watch_.reset();
     cluster_.reset();
+    pod_resources_.reset();
+    containers_.reset();
     done.set_value();
   });
   done.get_future().wait();

@@ -30,6 +30,10 @@ struct AgentOptions {
   std::uint16_t listen_port = 0;             // 0 = any free one
   // The cluster says what to serve; absent: the configuration file does.
   std::optional<ClusterOptions> cluster;
+  // In a cluster: do nothing while the PCI bus below cluster->host_root has no NVIDIA GPU.
+  bool wait_for_gpu = false;
+  // Of the kubelet's pod resources API; empty = who holds what is not asked.
+  std::string pod_resources_socket;
   gpu::MonitorOptions monitor;  // its health policy is set from the environment
   // Makes the way to the driver that is installed below a root (config: containerDriverRoot).
   std::function<std::unique_ptr<gpu::DriverSource>(const std::string& driver_root)> open_driver;

@@ -159,7 +159,9 @@ void Reconciler::SetWithheld(WithheldGpus withheld) {
 void Reconciler::Reconcile() {
   if (!config_ || !inventory_) return;
   share::Plan built = share::BuildPlan(*inventory_, *config_);
+  whole_plan_.reset();
   if (!withdrawn_.empty()) {
+    whole_plan_ = std::make_shared<const share::Plan>(built);
     built.resources.clear();
     built.conditions = {{share::Condition::Severity::kWarning, "node",
                          fmt::format("nothing is advertised: {}", withdrawn_)}};
@@ -176,6 +178,7 @@ void Reconciler::Reconcile() {
   cdi::PublishedDevices cdi_devices = WriteCdiFiles(host, roots);
   LogConditions(*plan);
   plan_ = plan;
+  if (!whole_plan_) whole_plan_ = plan_;
   dependencies_.plugins.Apply(plan_, Answers(std::move(host), roots, std::move(cdi_devices)));
   PublishMetrics();
 }

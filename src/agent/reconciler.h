@@ -56,6 +56,8 @@ class Reconciler {
 
   // Null until configuration and inventory are known.
   const std::shared_ptr<const share::Plan>& plan() const { return plan_; }
+  // What would be advertised if nothing were withdrawn. Node labels tell of it.
+  const std::shared_ptr<const share::Plan>& whole_plan() const { return whole_plan_; }
   const std::shared_ptr<const gpu::Inventory>& inventory() const { return inventory_; }
   const std::shared_ptr<const gpu::HealthSnapshot>& health() const { return health_; }
   // Why CDI files could not be written; empty if they could, or none are wanted.
@@ -76,6 +78,7 @@ class Reconciler {
   std::shared_ptr<const gpu::Inventory> inventory_;
   std::shared_ptr<const gpu::HealthSnapshot> health_;
   std::shared_ptr<const share::Plan> plan_;
+  std::shared_ptr<const share::Plan> whole_plan_;
   std::shared_ptr<const gpu::Inventory> planned_inventory_;  // that plan_ was made from
   std::uint64_t inventory_generation_ = 0;
   WithheldGpus withheld_;

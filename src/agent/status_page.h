@@ -10,13 +10,14 @@
 #include <string>
 #include <vector>
 
-#include "agent/cluster_mode.h"
+#include "agent/cluster_status.h"
 #include "agent/config_keeper.h"
 #include "agent/mig_status.h"
 #include "agent/reconciler.h"
 #include "deviceplugin/plugin_manager.h"
 #include "gpu/gpu_observer.h"
 #include "grants/manager.h"
+#include "rpc/pod_resources_client.h"
 
 namespace aliquot::agent {
 
@@ -30,6 +31,10 @@ struct AgentStatus {
   std::shared_ptr<const gpu::Inventory> inventory;  // null until the driver answered
   std::shared_ptr<const gpu::HealthSnapshot> health;
   std::shared_ptr<const share::Plan> plan;
+  bool idle = false;  // there is no GPU, so nothing is done
+  // Who holds what; null while the kubelet does not say.
+  std::shared_ptr<const std::vector<rpc::HeldDevices>> held;
+  std::string held_error;               // why it does not
   std::string driver_error;             // empty while the driver answers
   std::optional<gpu::HangReport> hang;  // the driver call in progress that hangs
   std::string cdi_error;

@@ -16,9 +16,9 @@
 #include "agent/agent.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "cli/config_options.h"
 #include "cli/console.h"
+#include "cli/listen_address.h"
 #include "cli/mig_options.h"
 #include "cli/node.h"
 #include "mig/boot_restore.h"
@@ -54,26 +54,6 @@ struct Surroundings {
             },
             verbose ? LogLevel::kDebug : LogLevel::kInfo) {}
 };
-
-// "ADDRESS:PORT", "[V6]:PORT", or "" for none.
-Status ParseListen(const std::string& text, agent::AgentOptions& options) {
-  options.listen_address.clear();
-  if (text.empty()) return {};
-  const std::size_t colon = text.rfind(':');
-  const auto port =
-      colon == std::string::npos ? std::nullopt : ParseUnsigned(text.substr(colon + 1));
-  if (!port || *port > 65535) {
-    return Error{Code::kInvalidArgument, "--listen (ALIQUOT_LISTEN): \"" + text +
-                                             "\" is not ADDRESS:PORT, such as 127.0.0.1:9410"};
-  }
-  std::string address = text.substr(0, colon);
-  if (address.size() > 1 && address.front() == '[' && address.back() == ']') {
-    address = address.substr(1, address.size() - 2);
-  }
-  options.listen_address = address.empty() ? "0.0.0.0" : address;
-  options.listen_port = static_cast<std::uint16_t>(*port);
-  return {};
-}
 
 // Where `aliquot mig` leaves a change that was interrupted.
 std::string MigState(const Options& options) {
@@ -122,11 +102,14 @@ void Run(Options& options, Console& console) {
       return;
     }
   }
-  if (Status parsed = ParseListen(options.listen, options.agent); !parsed.ok()) {
-    console.Fail(parsed.error());
+  const auto listen = ParseListenAddress(options.listen);
+  if (!listen.ok()) {
+    console.Fail(listen.error());
     console.exit_code = kExitUsage;
     return;
   }
+  options.agent.listen_address = listen->address;
+  options.agent.listen_port = listen->port;
   std::string simulated;  // the library of a simulated node
   if (options.node.simulated()) {
     if (const auto checked = OpenNode(options.node); !checked.ok()) {

@@ -12,6 +12,7 @@
 #include "agent/agent.h"
 #include "cli/agent_command.h"
 #include "cli/config_command.h"
+#include "cli/controller_command.h"
 #include "cli/demo_command.h"
 #include "cli/devices_command.h"
 #include "cli/labels_command.h"
@@ -85,6 +86,7 @@ int RunCommandLine(int argc, const char* const* argv, Console& console) {
   AddConfigCommand(root, console, CheckAgainstNode);
   AddMigCommand(root, console);
   AddAgentCommand(root, console);
+  AddControllerCommand(root, console);
   AddDemoCommand(root, console);
   AddSimCommand(root, console);
   try {

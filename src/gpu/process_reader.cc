@@ -70,6 +70,15 @@ Status ReadGpu(const NvmlApi& api, const Gpu& gpu, Found& found) {
   return {};
 }
 
+void ReadMemory(const NvmlApi& api, const std::string& uuid, ProcessSnapshot& snapshot) {
+  abi::Device device{};
+  abi::Memory memory{};
+  if (!CallNvml("nvmlDeviceGetHandleByUUID", api.device_by_uuid, uuid.c_str(), &device).ok())
+    return;
+  if (!CallNvml("nvmlDeviceGetMemoryInfo", api.device_memory, device, &memory).ok()) return;
+  snapshot.memory[uuid] = {memory.total, memory.free};
+}
+
 }  // namespace
 
 Result<ProcessSnapshot> ReadProcesses(const NvmlApi& api, const Inventory& inventory,
@@ -79,7 +88,11 @@ Result<ProcessSnapshot> ReadProcesses(const NvmlApi& api, const Inventory& inven
   Found found;
   for (const Gpu& gpu : inventory.gpus) {
     const Status status = ReadGpu(api, gpu, found);
-    if (status.ok()) continue;
+    if (status.ok()) {
+      if (!gpu.mig_enabled) ReadMemory(api, gpu.uuid, snapshot);
+      for (const MigDevice& mig : gpu.mig_devices) ReadMemory(api, mig.uuid, snapshot);
+      continue;
+    }
     if (IsDriverGone(status.error())) return status.error();
     snapshot.unread_gpus.push_back(gpu.uuid);
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,12 +24,21 @@ struct GpuProcess {
   friend bool operator==(const GpuProcess&, const GpuProcess&) = default;
 };
 
+struct DeviceMemory {
+  std::uint64_t total_bytes = 0;
+  std::uint64_t free_bytes = 0;
+
+  friend bool operator==(const DeviceMemory&, const DeviceMemory&) = default;
+};
+
 // Who uses the node's GPUs. A plain value.
 struct ProcessSnapshot {
-  Clock::TimePoint taken_at;
+  Clock::TimePoint taken_at;          // before the driver was asked
   std::vector<GpuProcess> processes;  // sorted by device UUID, PID; one entry for both
   // UUIDs of GPUs that could not be asked: nothing is known of them, or of MIG devices on them.
   std::vector<std::string> unread_gpus;
+  // By UUID, of GPUs and MIG devices; those that did not tell are missing.
+  std::map<std::string, DeviceMemory> memory;
 };
 
 // Asks for the compute, graphics and MPS clients of every GPU of `inventory`. Only on the driver

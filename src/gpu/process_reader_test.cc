@@ -45,6 +45,8 @@ TEST_F(ProcessReaderTest, ListsProcessesByDevice) {
       {20, "GPU-0", std::nullopt}, {10, "GPU-1", 1 << 20}, {20, "GPU-1", 2 << 20}};
   EXPECT_EQ(snapshot.processes, expected);
   EXPECT_TRUE(snapshot.unread_gpus.empty());
+  EXPECT_EQ(snapshot.memory.size(), 2u);
+  EXPECT_EQ(snapshot.memory.at("GPU-1").total_bytes, 40960ull << 20);
 }
 
 TEST_F(ProcessReaderTest, NamesTheMigDevice) {

@@ -39,7 +39,7 @@ class AuditTest : public ::testing::Test {
   std::vector<Violation> Look(int looks, const std::vector<gpu::GpuProcess>& seen) {
     std::vector<Violation> all;
     for (int i = 0; i < looks; ++i) {
-      for (Violation& one : audit_.Observe({clock_.Now(), seen, unread_}, grants_)) {
+      for (Violation& one : audit_.Observe({clock_.Now(), seen, unread_, {}}, grants_)) {
         all.push_back(std::move(one));
       }
       clock_.Advance(seconds(1));

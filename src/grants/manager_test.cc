@@ -87,7 +87,7 @@ class GrantManagerTest : public ::testing::Test {
            !server_.served.contains(id);
   }
   gpu::ProcessSnapshot Seen(std::vector<gpu::GpuProcess> processes) const {
-    return {clock_.Now(), std::move(processes), {}};
+    return {clock_.Now(), std::move(processes), {}, {}};
   }
 
   FakeClock clock_;

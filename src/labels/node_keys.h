@@ -10,9 +10,9 @@ namespace aliquot::labels {
 // Labels and annotations of a Node through which the controller and the node's agent understand
 // each other. Each has one owner.
 
-// "true" where the node has a GPU. Owner: the node's agent, which looks at the PCI bus itself; it
-// sets "true", and "false" where it said "true" before. The controller fills it in only where it is
-// absent and Node Feature Discovery knows of a GPU, so that an agent can be bound to the label.
+// "true" where the node has a GPU. Owner: the controller while one of kNfdGpuLabels is "true" (as
+// with NVIDIA's operator), otherwise the node's agent, which looks at the PCI bus itself: it sets
+// "true", and "false" where it said "true" before.
 inline constexpr std::string_view kGpuPresent = "nvidia.com/gpu.present";
 
 // Node Feature Discovery's words for a PCI device of NVIDIA, in the spellings that its settings can
