@@ -24,6 +24,7 @@
 #include "cdi/writer.h"
 #include "deviceplugin/directory_watch.h"
 #include "deviceplugin/plugin_manager.h"
+#include "grants/arbiter_server.h"
 #include "http/published.h"
 #include "http/server.h"
 #include "metrics/agent_metrics.h"
@@ -262,8 +263,13 @@ void Agent::Impl::StartShares() {
     if (monitor_) monitor_->WatchProcesses(shares_->process_interval());
     if (reconciler_) Publish();
   };
-  const auto make_server = []() -> Result<std::unique_ptr<grants::ShareServer>> {
-    return Error{Code::kUnimplemented, "this version has no arbiter"};
+  const auto make_server = [this] {
+    // On the arbiter's thread; families may be used by any.
+    return grants::ArbiterServer::Start(
+        [this](const arbiter::GrantEvent& event) {
+          grant_metrics_.CountEvent(grants::NameOf(event.kind));
+        },
+        log_);
   };
   shares_ = std::make_unique<EnforcedShares>(
       options_.shares, EnforcedShares::Dependencies{executor_, clock_, log_, grant_metrics_,

@@ -12,8 +12,8 @@ namespace {
 template <typename T>
 Result<Frame> Read(std::span<const std::byte> bytes) {
   if (bytes.size() != sizeof(T)) {
-    return Error{Code::kInvalidArgument, fmt::format("frame of {} bytes, expected {}", bytes.size(),
-                                                     sizeof(T))};
+    return Error{Code::kInvalidArgument,
+                 fmt::format("frame of {} bytes, expected {}", bytes.size(), sizeof(T))};
   }
   T frame;
   std::memcpy(&frame, bytes.data(), sizeof(T));
@@ -67,16 +67,23 @@ Result<Frame> ParseFrame(std::span<const std::byte> bytes) {
                  fmt::format("frame of {} bytes says {}", bytes.size(), header.size)};
   }
   switch (header.type) {
-    case ALIQUOT_HELLO: return ReadHello(bytes);
-    case ALIQUOT_RESERVE: return Read<aliquot_reserve>(bytes);
-    case ALIQUOT_LIST: return Read<aliquot_list>(bytes);
+    case ALIQUOT_HELLO:
+      return ReadHello(bytes);
+    case ALIQUOT_RESERVE:
+      return Read<aliquot_reserve>(bytes);
+    case ALIQUOT_LIST:
+      return Read<aliquot_list>(bytes);
     case ALIQUOT_RELEASE:
-    case ALIQUOT_CHARGE: return Read<aliquot_amount>(bytes);
+    case ALIQUOT_CHARGE:
+      return Read<aliquot_amount>(bytes);
     case ALIQUOT_WANT:
     case ALIQUOT_WORK:
-    case ALIQUOT_IDLE: return Read<aliquot_doorbell>(bytes);
-    case ALIQUOT_EVENT: return Read<aliquot_event>(bytes);
-    default: break;
+    case ALIQUOT_IDLE:
+      return Read<aliquot_doorbell>(bytes);
+    case ALIQUOT_EVENT:
+      return Read<aliquot_event>(bytes);
+    default:
+      break;
   }
   return Error{Code::kInvalidArgument, fmt::format("frame of type {}", header.type)};
 }

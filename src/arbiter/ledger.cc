@@ -51,8 +51,6 @@ Reservation Ledger::Reserve(ProcessId id, std::uint64_t bytes, std::uint64_t cre
       answer.outcome = Reservation::Outcome::kRevoke;
     } else if (bytes <= limit_ && Sum(debts(), OthersCredit(id)) >= answer.shortfall) {
       answer.outcome = Reservation::Outcome::kWait;
-    } else {
-      ++denied_;
     }
     return answer;
   }
@@ -118,8 +116,9 @@ void Ledger::ReconcileProcess(Process& process, std::uint64_t nvml) {
     process.lower.reset();
   }
   // With nothing moving, what is neither used otherwise nor expected is the contexts.
-  if (process.context > 0 && !process.context_settled && low == high && seen > 0) {
-    const std::int64_t size = static_cast<std::int64_t>(process.context) + process.overhead;
+  if (process.context > 0 && !process.context_settled && low == high && process.overhead == low &&
+      seen > 0) {
+    const std::int64_t size = static_cast<std::int64_t>(process.context) + low;
     if (size > 0) context_sizes_.push_back(static_cast<std::uint64_t>(size));
     process.context_settled = true;
   }

@@ -56,6 +56,8 @@ class Ledger {
   // `bytes` are needed, `credit` welcome on top; `context` says that they are for a context, whose
   // true size NVML settles later. Unknown processes are denied.
   Reservation Reserve(ProcessId process, std::uint64_t bytes, std::uint64_t credit, bool context);
+  // The process was told no.
+  void CountDenied() { ++denied_; }
   // Bytes it holds no more. False, and everything released, if it did not hold that much.
   bool Release(ProcessId process, std::uint64_t bytes);
   // Bytes it turned out to hold already; never refused.

@@ -132,8 +132,8 @@ void Pages::SetMemory(std::uint32_t gpu, const MemorySnapshot& memory) {
   memory_[gpu] = memory;
   aliquot_memory& page = control_->gpu[gpu].memory;
   const std::uint32_t seq = Load(page.seq);
-  Store(page.seq, seq + 1);
-  __atomic_thread_fence(__ATOMIC_RELEASE);
+  // Acquire keeps the stores below from becoming visible before it.
+  __atomic_exchange_n(&page.seq, seq + 1, __ATOMIC_ACQ_REL);
   Store(page.process_count, memory.process_count);
   Store(page.limit, memory.limit);
   Store(page.outside, memory.outside);
@@ -170,7 +170,8 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) const {
   if (!sample.in_flight) in_flight = 0;
   sample.in_flight_estimate = Nanos(static_cast<std::int64_t>(in_flight));
   const std::uint64_t service = Load(page.service_ns) & INT64_MAX;
-  sample.completed = Nanos(static_cast<std::int64_t>(service > in_flight ? service - in_flight : 0));
+  sample.completed =
+      Nanos(static_cast<std::int64_t>(service > in_flight ? service - in_flight : 0));
   sample.want = Load(page.waiting) != 0;
   return sample;
 }

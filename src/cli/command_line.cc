@@ -11,6 +11,7 @@
 
 #include "agent/agent.h"
 #include "cli/agent_command.h"
+#include "cli/arbiter_command.h"
 #include "cli/config_command.h"
 #include "cli/controller_command.h"
 #include "cli/demo_command.h"
@@ -87,6 +88,7 @@ int RunCommandLine(int argc, const char* const* argv, Console& console) {
   AddMigCommand(root, console);
   AddAgentCommand(root, console);
   AddControllerCommand(root, console);
+  AddArbiterCommand(root, console);
   AddDemoCommand(root, console);
   AddSimCommand(root, console);
   try {

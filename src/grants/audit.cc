@@ -45,15 +45,16 @@ std::optional<std::string> BackstopAudit::GrantOf(const ProcessIdentity& process
                                                   const AuditedGrants& grants) {
   const auto known = grant_of_process_.find(process);
   if (known != grant_of_process_.end()) return known->second;
-  std::optional<std::string> grant;
-  const std::optional<std::string> container = processes_.ContainerOf(process.pid);
-  const auto owner = container ? grant_of_container_.find(*container) : grant_of_container_.end();
-  if (owner != grant_of_container_.end()) {
-    grant = owner->second;
-  } else {
-    grant = processes_.GrantOf(process.pid);
-    if (grant && !grants.contains(*grant)) grant.reset();
-    if (grant && container) grant_of_container_[*container] = *grant;
+  std::optional<std::string> grant = processes_.GrantOf(process.pid);
+  if (grant && !grants.contains(*grant)) grant.reset();
+  if (const auto container = processes_.ContainerOf(process.pid)) {
+    // One that hid its mounts is still in the container of those that did not.
+    const auto owner = grant_of_container_.find(*container);
+    if (grant) {
+      grant_of_container_[*container] = *grant;
+    } else if (owner != grant_of_container_.end()) {
+      grant = owner->second;
+    }
   }
   grant_of_process_[process] = grant;
   return grant;

@@ -11,12 +11,15 @@
 #include "interposer/cuda_device.h"
 #include "interposer/cuda_hooks.h"
 #include "interposer/cuda_settle.h"
+#include "interposer/gate.h"
 #include "interposer/real.h"
 
 namespace aliquot::interposer {
 namespace {
 
 constexpr int kDevices = 64;
+// A graph that was never measured.
+constexpr uint64_t kGraphGuessNs = 500'000;
 
 // Bytes of the allocation nodes of each graph and executable graph that has any.
 constinit BlockTable g_bytes = {};
@@ -25,8 +28,10 @@ uint64_t g_charged[kDevices];
 uint64_t g_reading[kDevices];
 uint64_t g_readings = 0;
 Mutex g_lock;
-// Set once a graph with memory was seen or captured; else there is nothing to settle.
+// Set once a graph with memory was seen; else there is nothing to settle.
 uint32_t g_in_use = 0;
+// How often memory of graphs was trimmed: launches before the last time hold none any more.
+uint64_t g_trims = 1;
 
 constinit Real<CUresult(CUdevice, int, void*)> real_attribute("cuDeviceGetGraphMemAttribute");
 
@@ -82,18 +87,38 @@ bool SettleDevice(CUdevice device) {
   return now < before;
 }
 
-// A launch or an upload, after which the graph's memory is there.
+// What a launch may take: everything at the first, or after a trim; nothing once it is there.
+uint64_t NeedOf(CUgraphExec exec) {
+  Block block = {};
+  if (!g_bytes.Find(Key(exec), &block) || block.owner == Load(&g_trims)) return 0;
+  return block.bytes;
+}
+
+void NoteLaunched(CUgraphExec exec) {
+  Locked lock(&g_lock);
+  Block block = {};
+  Block former;
+  if (!g_bytes.Take(Key(exec), &block)) return;
+  block.owner = Load(&g_trims);
+  g_bytes.Put(block, &former);
+}
+
+// For a launch or an upload, after which the graph's memory is there. If the share has not enough
+// left, other graphs' memory that is not in use is given back first.
 template <typename Call>
 CUresult WithGraphMemory(CUgraphExec exec, Call call) {
   if (__builtin_expect(Load(&g_in_use) == 0, 1)) return call();
   const CUdevice device = CurrentDevice();
   const int gpu = GpuOf(device);
   if (gpu < 0 || device >= kDevices) return call();
-  const uint64_t unused = Less(Read(device, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT),
-                               Read(device, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT));
-  const uint64_t need = Less(BytesOf(exec), unused);
-  const CUresult result = WithReserved(gpu, need, ALIQUOT_KIND_GRAPH, call);
-  if (result != CUDA_SUCCESS) return result;
+  const uint64_t need = NeedOf(exec);
+  const auto place = static_cast<unsigned>(gpu);
+  if (need != 0 && !Reserve(place, need, ALIQUOT_KIND_GRAPH)) {
+    cuDeviceGraphMemTrim(device);
+    if (!ReserveOrSettle(place, need, ALIQUOT_KIND_GRAPH)) return CUDA_ERROR_OUT_OF_MEMORY;
+  }
+  const CUresult result = call();
+  if (result == CUDA_SUCCESS) NoteLaunched(exec);
   uint64_t before = 0;
   uint64_t now = 0;
   const bool mine = TakeReading(device, &before, &now);
@@ -210,6 +235,7 @@ CUresult cuGraphInstantiateWithParams_ptsz(CUgraphExec* exec, CUgraph graph, voi
 CUresult cuGraphExecDestroy(CUgraphExec exec) {
   static constinit Real<decltype(cuGraphExecDestroy)> real("cuGraphExecDestroy");
   Forget(exec);
+  ForgetCost(GraphKey(exec));
   return real(exec);
 }
 
@@ -225,17 +251,33 @@ CUresult cuGraphUpload_ptsz(CUgraphExec exec, CUstream stream) {
 
 CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream) {
   static constinit Real<decltype(cuGraphLaunch)> real("cuGraphLaunch");
-  return WithGraphMemory(exec, [&] { return real(exec, stream); });
+  return Gated({stream, GraphKey(exec), kGraphGuessNs},
+               [&] { return WithGraphMemory(exec, [&] { return real(exec, stream); }); });
 }
 
 CUresult cuGraphLaunch_ptsz(CUgraphExec exec, CUstream stream) {
   static constinit Real<decltype(cuGraphLaunch_ptsz)> real("cuGraphLaunch_ptsz");
-  return WithGraphMemory(exec, [&] { return real(exec, stream); });
+  return Gated({PerThread(stream), GraphKey(exec), kGraphGuessNs},
+               [&] { return WithGraphMemory(exec, [&] { return real(exec, stream); }); });
 }
 
 CUresult cuDeviceGraphMemTrim(CUdevice device) {
   static constinit Real<decltype(cuDeviceGraphMemTrim)> real("cuDeviceGraphMemTrim");
   const CUresult result = real(device);
+  Add(&g_trims, uint64_t{1});
   if (result == CUDA_SUCCESS && device < kDevices) SettleDevice(device);
   return result;
+}
+
+// An updated graph is another one as far as its duration goes.
+CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode* node, int* result) {
+  static constinit Real<decltype(cuGraphExecUpdate)> real("cuGraphExecUpdate");
+  ForgetCost(GraphKey(exec));
+  return real(exec, graph, node, result);
+}
+
+CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph, void* result) {
+  static constinit Real<decltype(cuGraphExecUpdate_v2)> real("cuGraphExecUpdate_v2");
+  ForgetCost(GraphKey(exec));
+  return real(exec, graph, result);
 }

@@ -53,7 +53,10 @@ GrantMetrics::GrantMetrics(Registry& registry)
       violations_(
           registry.AddCounter({"aliquot_grant_violations_total",
                                "Findings of the audit: processes that went around the enforcement.",
-                               {"namespace", "pod", "container", "device", "kind", "outcome"}})) {}
+                               {"namespace", "pod", "container", "device", "kind", "outcome"}})),
+      events_(registry.AddCounter({"aliquot_arbiter_events_total",
+                                   "What processes with an enforced share reported or did.",
+                                   {"kind"}})) {}
 
 void GrantMetrics::Set(const std::vector<GrantSample>& samples,
                        const std::map<std::string, std::uint64_t>& foreign) {
@@ -96,5 +99,7 @@ void GrantMetrics::CountViolation(const std::string& pod_namespace, const std::s
                                   const std::string& kind, const std::string& outcome) {
   violations_.Increment({pod_namespace, pod, container, device, kind, outcome});
 }
+
+void GrantMetrics::CountEvent(const std::string& kind) { events_.Increment({kind}); }
 
 }  // namespace aliquot::metrics

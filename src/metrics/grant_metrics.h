@@ -50,6 +50,8 @@ class GrantMetrics {
   void CountViolation(const std::string& pod_namespace, const std::string& pod,
                       const std::string& container, const std::string& device,
                       const std::string& kind, const std::string& outcome);
+  // Something a container's process reported or did; `kind` as docs/metrics.md lists them.
+  void CountEvent(const std::string& kind);
 
  private:
   Gauge& info_;
@@ -65,6 +67,7 @@ class GrantMetrics {
   Counter& granted_;
   Counter& waited_;
   Counter& violations_;
+  Counter& events_;
   std::set<LabelValues> counted_;  // label sets of the counters on the page
 };
 
