@@ -12,6 +12,7 @@
 #include "interposer/cuda_hooks.h"
 #include "interposer/cuda_settle.h"
 #include "interposer/gate.h"
+#include "interposer/meter.h"
 #include "interposer/real.h"
 
 namespace aliquot::interposer {
@@ -23,10 +24,7 @@ constexpr uint64_t kGraphGuessNs = 500'000;
 
 // Bytes of the allocation nodes of each graph and executable graph that has any.
 constinit BlockTable g_bytes = {};
-// Of each device: what is charged for its graphs, and the reading it comes from.
-uint64_t g_charged[kDevices];
-uint64_t g_reading[kDevices];
-uint64_t g_readings = 0;
+constinit Meter g_meters[kDevices] = {};
 Mutex g_lock;
 // Set once a graph with memory was seen; else there is nothing to settle.
 uint32_t g_in_use = 0;
@@ -62,29 +60,16 @@ uint64_t Read(CUdevice device, int attribute) {
   return real_attribute(device, attribute, &value) == CUDA_SUCCESS ? value : 0;
 }
 
-// As TakeReading of pools.
-bool TakeReading(CUdevice device, uint64_t* before, uint64_t* now) {
-  uint64_t number = 0;
-  {
-    Locked lock(&g_lock);
-    number = ++g_readings;
-  }
-  *now = Read(device, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT);
-  Locked lock(&g_lock);
-  if (g_reading[device] > number) return false;
-  g_reading[device] = number;
-  *before = g_charged[device];
-  g_charged[device] = *now;
-  return true;
-}
-
 bool SettleDevice(CUdevice device) {
-  uint64_t before = 0;
-  uint64_t now = 0;
   const int gpu = GpuOf(device);
-  if (gpu < 0 || !TakeReading(device, &before, &now)) return false;
-  Settle(gpu, before, now, ALIQUOT_KIND_GRAPH);
-  return now < before;
+  if (gpu < 0) return false;
+  Meter* meter = &g_meters[device];
+  const uint64_t reading = meter->NextReading();
+  const Meter::Outcome outcome =
+      meter->Settle(reading, Read(device, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT));
+  Release(static_cast<unsigned>(gpu), outcome.release, ALIQUOT_KIND_GRAPH);
+  Charge(static_cast<unsigned>(gpu), outcome.excess, ALIQUOT_KIND_GRAPH);
+  return outcome.release != 0;
 }
 
 // What a launch may take: everything at the first, or after a trim; nothing once it is there.
@@ -117,12 +102,13 @@ CUresult WithGraphMemory(CUgraphExec exec, Call call) {
     cuDeviceGraphMemTrim(device);
     if (!ReserveOrSettle(place, need, ALIQUOT_KIND_GRAPH)) return CUDA_ERROR_OUT_OF_MEMORY;
   }
+  g_meters[device].Begin(need);
   const CUresult result = call();
   if (result == CUDA_SUCCESS) NoteLaunched(exec);
-  uint64_t before = 0;
-  uint64_t now = 0;
-  const bool mine = TakeReading(device, &before, &now);
-  Settle(gpu, before + need, mine ? now : before, ALIQUOT_KIND_GRAPH);
+  const Meter::Outcome outcome =
+      g_meters[device].Finish(need, Read(device, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT));
+  Release(place, outcome.release, ALIQUOT_KIND_GRAPH);
+  Charge(place, outcome.excess, ALIQUOT_KIND_GRAPH);
   return result;
 }
 
@@ -149,7 +135,7 @@ bool SettleGraphMemory() {
   if (Load(&g_in_use) == 0) return false;
   bool back = false;
   for (CUdevice device = 0; device < kDevices; ++device) {
-    if (Load(&g_charged[device]) != 0) back = SettleDevice(device) || back;
+    if (g_meters[device].charged() != 0) back = SettleDevice(device) || back;
   }
   return back;
 }

@@ -11,6 +11,7 @@
 #include "interposer/cuda_device.h"
 #include "interposer/cuda_hooks.h"
 #include "interposer/cuda_settle.h"
+#include "interposer/meter.h"
 #include "interposer/real.h"
 
 namespace aliquot::interposer {
@@ -18,17 +19,17 @@ namespace {
 
 // Steps in which pools grow on the GPUs seen.
 constexpr uint64_t kPoolStep = 32u << 20;
+constexpr uint64_t kAwaitFreesNs = 500'000'000;
+constexpr uint64_t kNapNs = 100'000;
 
 struct Pool {
   CUmemoryPool handle;
-  int gpu;           // below 0: not charged (on the host, or another process's)
-  uint64_t charged;  // what we hold for it
-  uint64_t reading;  // number of the reading that `charged` comes from
+  int gpu;  // below 0: not charged (on the host, or another process's)
+  Meter meter;
 };
 constexpr int kPools = 128;
-Pool g_pools[kPools];
-int g_count = 0;
-uint64_t g_readings = 0;
+// Places are used again, never moved: whoever looked one up may still be reading its counter.
+constinit Pool g_pools[kPools] = {};
 Mutex g_lock;
 // Something was freed in stream order and may come back.
 uint32_t g_freed = 0;
@@ -36,6 +37,7 @@ uint32_t g_freed = 0;
 constinit Real<CUresult(CUmemoryPool, int, void*)> real_attribute("cuMemPoolGetAttribute");
 constinit Real<CUresult(CUmemoryPool*, CUdevice)> real_device_pool("cuDeviceGetMemPool");
 constinit Real<decltype(cuMemFreeAsync)> real_free("cuMemFreeAsync");
+constinit Real<decltype(cuStreamQuery)> real_query("cuStreamQuery");
 constinit Real<decltype(cuMemPoolTrimTo)> real_trim("cuMemPoolTrimTo");
 
 uint64_t Read(CUmemoryPool pool, int attribute) {
@@ -43,100 +45,85 @@ uint64_t Read(CUmemoryPool pool, int attribute) {
   return real_attribute(pool, attribute, &value) == CUDA_SUCCESS ? value : 0;
 }
 
-// With the lock held. Null if there is no room for another.
+// The pool's place, made if there is none. Null if there is no room: then it is not charged.
 Pool* Find(CUmemoryPool handle, int gpu_if_new) {
-  for (int i = 0; i < g_count; ++i) {
-    if (g_pools[i].handle == handle) return &g_pools[i];
-  }
-  if (g_count == kPools) return nullptr;
-  g_pools[g_count] = {handle, gpu_if_new, 0, 0};
-  return &g_pools[g_count++];
-}
-
-int GpuOfPool(CUmemoryPool handle, int gpu_if_new) {
   Locked lock(&g_lock);
-  const Pool* pool = Find(handle, gpu_if_new);
-  return pool == nullptr ? -1 : pool->gpu;
-}
-
-// Reads what the pool has reserved and makes that its charge: `*before` was it until now. The last
-// reading counts, so that of two threads the later is right. False if another's is later.
-bool TakeReading(CUmemoryPool handle, uint64_t* before, uint64_t* now) {
-  uint64_t number = 0;
-  {
-    Locked lock(&g_lock);
-    number = ++g_readings;
+  Pool* spare = nullptr;
+  for (Pool& pool : g_pools) {
+    if (pool.handle == handle) return &pool;
+    if (pool.handle == nullptr && spare == nullptr) spare = &pool;
   }
-  *now = Read(handle, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT);
-  Locked lock(&g_lock);
-  Pool* pool = Find(handle, -1);
-  if (pool == nullptr || pool->reading > number) return false;
-  pool->reading = number;
-  *before = pool->charged;
-  pool->charged = *now;
-  return true;
+  if (spare == nullptr) return nullptr;
+  spare->gpu = gpu_if_new;
+  Store(&spare->handle, handle);
+  return spare;
 }
 
 // True if it had given memory back.
-bool SettlePool(CUmemoryPool handle, int gpu) {
-  uint64_t before = 0;
-  uint64_t now = 0;
-  if (gpu < 0 || !TakeReading(handle, &before, &now)) return false;
-  Settle(gpu, before, now, ALIQUOT_KIND_POOL);
-  return now < before;
+bool SettlePool(Pool* pool) {
+  const CUmemoryPool handle = pool == nullptr ? nullptr : Load(&pool->handle);
+  if (handle == nullptr || pool->gpu < 0) return false;
+  const uint64_t reading = pool->meter.NextReading();
+  const Meter::Outcome outcome =
+      pool->meter.Settle(reading, Read(handle, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT));
+  const auto gpu = static_cast<unsigned>(pool->gpu);
+  Release(gpu, outcome.release, ALIQUOT_KIND_POOL);
+  Charge(gpu, outcome.excess, ALIQUOT_KIND_POOL);
+  return outcome.release != 0;
 }
 
-// After an allocation for which `reserved` is held. False if the pool took more than the share has
+// After an allocation for which `need` is held. False if the pool took more than the share has
 // left.
-bool SettleAllocation(CUmemoryPool handle, int gpu, uint64_t reserved) {
-  const auto place = static_cast<unsigned>(gpu);
-  uint64_t before = 0;
-  uint64_t now = 0;
-  if (!TakeReading(handle, &before, &now)) {
-    Release(place, reserved, ALIQUOT_KIND_POOL);
-    return true;
-  }
-  const uint64_t grown = Less(now, before);
-  if (now < before) Release(place, before - now, ALIQUOT_KIND_POOL);
-  if (grown <= reserved) {
-    Release(place, reserved - grown, ALIQUOT_KIND_POOL);
-    return true;
-  }
-  if (Reserve(place, grown - reserved, ALIQUOT_KIND_POOL)) return true;
-  Charge(place, grown - reserved, ALIQUOT_KIND_POOL);
+bool FinishAllocation(Pool* pool, uint64_t need) {
+  const auto gpu = static_cast<unsigned>(pool->gpu);
+  const Meter::Outcome outcome =
+      pool->meter.Finish(need, Read(pool->handle, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT));
+  Release(gpu, outcome.release, ALIQUOT_KIND_POOL);
+  if (Reserve(gpu, outcome.excess, ALIQUOT_KIND_POOL)) return true;
+  Charge(gpu, outcome.excess, ALIQUOT_KIND_POOL);
   return false;
 }
 
-// Reserves what the pool may take for an allocation: all of it, rounded to the pool's steps. If the
-// share has not that much left, the pool first gives back what it does not use; what it can't give
-// back yet, because the GPU has not come to the free, may serve all the same.
-bool ReserveForPool(CUmemoryPool pool, unsigned gpu, uint64_t bytes, uint64_t* need) {
+// Waits until the GPU has come to the frees on a stream, for half a second at most: what the stream
+// itself waits for may be this thread.
+void AwaitFrees(CUstream stream) {
+  const uint64_t deadline = NowNs() + kAwaitFreesNs;
+  uint32_t never = 0;
+  while (real_query(stream) == CUDA_ERROR_NOT_READY && NowNs() < deadline) {
+    FutexWait(&never, 0, kNapNs, false);
+  }
+}
+
+// Reserves what the pool may take for an allocation, rounded to the pool's steps. If the share has
+// not that much left, the pool first gives back what it does not use, then what is about to be
+// freed.
+bool ReserveForPool(CUmemoryPool pool, CUstream stream, unsigned gpu, uint64_t bytes,
+                    uint64_t* need) {
   if (__builtin_add_overflow(bytes, kPoolStep - 1, need)) return false;
   *need = *need / kPoolStep * kPoolStep;
   if (Reserve(gpu, *need, ALIQUOT_KIND_POOL)) return true;
-  {
-    const RelaxedCapture relaxed;
-    real_trim(pool, 0);
-  }
+  const RelaxedCapture relaxed;
+  real_trim(pool, 0);
   if (ReserveOrSettle(gpu, *need, ALIQUOT_KIND_POOL)) return true;
-  const uint64_t unused = Less(Read(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT),
-                               Read(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT));
-  *need = 0;
-  return unused >= bytes;
+  if (Load(&g_freed) == 0) return false;
+  AwaitFrees(stream);
+  real_trim(pool, 0);
+  return ReserveOrSettle(gpu, *need, ALIQUOT_KIND_POOL);
 }
 
 template <typename Allocate>
-CUresult FromPool(CUdeviceptr* pointer, uint64_t bytes, CUmemoryPool pool, CUstream stream,
+CUresult FromPool(CUdeviceptr* pointer, uint64_t bytes, CUmemoryPool handle, CUstream stream,
                   Allocate allocate) {
-  const int gpu = pool == nullptr ? -1 : GpuOfPool(pool, CurrentGpu());
+  Pool* pool = handle == nullptr ? nullptr : Find(handle, CurrentGpu());
   // In a capture it becomes a node of a graph, whose memory counts when it is launched.
-  if (gpu < 0 || Capturing(stream)) return allocate();
+  if (pool == nullptr || pool->gpu < 0 || Capturing(stream)) return allocate();
   uint64_t need = 0;
-  if (!ReserveForPool(pool, static_cast<unsigned>(gpu), bytes, &need)) {
+  if (!ReserveForPool(handle, stream, static_cast<unsigned>(pool->gpu), bytes, &need)) {
     return CUDA_ERROR_OUT_OF_MEMORY;
   }
+  pool->meter.Begin(need);
   const CUresult result = allocate();
-  const bool within = SettleAllocation(pool, gpu, need);
+  const bool within = FinishAllocation(pool, need);
   if (result != CUDA_SUCCESS || within) return result;
   real_free(*pointer, stream);
   Store(&g_freed, 1u);
@@ -161,15 +148,8 @@ CUresult FreeInOrder(CUdeviceptr pointer, Free free) {
 
 bool SettlePools() {
   bool back = SettleGraphMemory();
-  for (int i = 0;; ++i) {
-    Pool pool = {};
-    {
-      Locked lock(&g_lock);
-      if (i >= g_count) return back;
-      pool = g_pools[i];
-    }
-    back = SettlePool(pool.handle, pool.gpu) || back;
-  }
+  for (Pool& pool : g_pools) back = SettlePool(&pool) || back;
+  return back;
 }
 
 void SettleAfterSync() {
@@ -222,39 +202,37 @@ CUresult cuMemPoolCreate(CUmemoryPool* pool, const CUmemPoolProps* properties) {
   const CUresult result = real(pool, properties);
   if (result != CUDA_SUCCESS || properties == nullptr) return result;
   const bool on_device = properties->location.type == CU_MEM_LOCATION_TYPE_DEVICE;
-  GpuOfPool(*pool, on_device ? GpuOf(properties->location.id) : -1);
+  Find(*pool, on_device ? GpuOf(properties->location.id) : -1);
   return result;
 }
 
 // What is still allocated from it lives on and shows in NVML's figures.
 CUresult cuMemPoolDestroy(CUmemoryPool handle) {
   static constinit Real<decltype(cuMemPoolDestroy)> real("cuMemPoolDestroy");
+  Pool* pool = Find(handle, -1);
+  // Before the driver, which may give the handle to another pool at once.
+  if (pool != nullptr) Store(&pool->handle, static_cast<CUmemoryPool>(nullptr));
   const CUresult result = real(handle);
-  if (result != CUDA_SUCCESS) return result;
-  Pool gone = {nullptr, -1, 0, 0};
-  {
-    Locked lock(&g_lock);
-    for (int i = 0; i < g_count; ++i) {
-      if (g_pools[i].handle != handle) continue;
-      gone = g_pools[i];
-      g_pools[i] = g_pools[--g_count];
-      break;
-    }
+  if (pool == nullptr || pool->gpu < 0) return result;
+  if (result != CUDA_SUCCESS) {
+    Store(&pool->handle, handle);
+    return result;
   }
-  if (gone.gpu >= 0) Release(static_cast<unsigned>(gone.gpu), gone.charged, ALIQUOT_KIND_POOL);
+  const Meter::Outcome outcome = pool->meter.Settle(pool->meter.NextReading(), 0);
+  Release(static_cast<unsigned>(pool->gpu), outcome.release, ALIQUOT_KIND_POOL);
   return result;
 }
 
 CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep) {
   const CUresult result = real_trim(pool, keep);
-  if (result == CUDA_SUCCESS) SettlePool(pool, GpuOfPool(pool, CurrentGpu()));
+  if (result == CUDA_SUCCESS) SettlePool(Find(pool, CurrentGpu()));
   return result;
 }
 
 CUresult cuMemPoolSetAttribute(CUmemoryPool pool, int attribute, void* value) {
   static constinit Real<decltype(cuMemPoolSetAttribute)> real("cuMemPoolSetAttribute");
   const CUresult result = real(pool, attribute, value);
-  if (result == CUDA_SUCCESS) SettlePool(pool, GpuOfPool(pool, CurrentGpu()));
+  if (result == CUDA_SUCCESS) SettlePool(Find(pool, CurrentGpu()));
   return result;
 }
 
@@ -263,6 +241,6 @@ CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool* pool, void* handle, in
   static constinit Real<decltype(cuMemPoolImportFromShareableHandle)> real(
       "cuMemPoolImportFromShareableHandle");
   const CUresult result = real(pool, handle, type, flags);
-  if (result == CUDA_SUCCESS) GpuOfPool(*pool, -1);
+  if (result == CUDA_SUCCESS) Find(*pool, -1);
   return result;
 }

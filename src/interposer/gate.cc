@@ -13,6 +13,8 @@ namespace {
 constexpr uint64_t kMicrosecond = 1000;
 constexpr uint64_t kMillisecond = 1000 * kMicrosecond;
 constexpr uint64_t kDefaultMarkerNs = 250 * kMicrosecond;
+// Work that was never measured may be long: at most so many pieces of it in flight.
+constexpr uint64_t kUnknownPart = 4;
 // Waiting for work in flight: this long by looking again and again, then in naps.
 constexpr uint64_t kSpinNs = 20 * kMicrosecond;
 constexpr uint64_t kShortestNapNs = 20 * kMicrosecond;
@@ -156,7 +158,9 @@ Passage::Passage(const Work& work) : work_(work) {
   gpu_ = gpu;
   CollectSamples(&g_costs);
   estimate_ = g_costs.Estimate(work.key, work.guess_ns, &measured_);
-  WaitAtGate(static_cast<unsigned>(gpu), work.stream, estimate_);
+  const uint64_t cap = Load(&gate.cap_us) * kMicrosecond;
+  at_most_ = measured_ || work.key == 0 ? estimate_ : Max(estimate_, cap / kUnknownPart);
+  WaitAtGate(static_cast<unsigned>(gpu), work.stream, at_most_);
   const bool learn = (Load(&gate.flags) & ALIQUOT_GATE_LEARN) != 0;
   if (learn && g_costs.WantsSample(work.key)) sample_ = BeginSample(work.key, work.stream);
 }
@@ -172,7 +176,7 @@ void Passage::Submitted(bool taken) {
   aliquot_status_gpu* status = &Status()->gpu[gpu];
   const uint32_t word = Load(&gate.gate);
   Store(&status->gate_seen, word);
-  NoteSubmitted(gpu, work_.stream, estimate_, measured_, now,
+  NoteSubmitted(gpu, work_.stream, {estimate_, at_most_, measured_}, now,
                 marker == 0 ? kDefaultMarkerNs : marker);
   if (Load(&status->idle_since_ns) != 0) {
     Store(&status->idle_since_ns, uint64_t{0});

@@ -35,6 +35,7 @@ class Passage {
   int sample_ = -1;
   Work work_;
   uint64_t estimate_ = 0;
+  uint64_t at_most_ = 0;
   bool measured_ = false;
 };
 

@@ -20,8 +20,8 @@ std::uint64_t InFlight(const aliquot_status_gpu& gpu) {
 class GateTest : public InterposerTest {
  protected:
   // A program at work in real time, alone at first.
-  void Begin() {
-    StartAgent(Options(8 * kGiB));
+  void Begin(std::uint64_t limit = 8 * kGiB) {
+    StartAgent(Options(limit));
     Variables variables = Env();
     variables["ALIQUOT_SIM_TIME_SCALE"] = "1";
     child_ = std::make_unique<Child>(std::vector<std::string>{"work"}, variables);
@@ -68,6 +68,15 @@ TEST_F(GateTest, AClosedGateHoldsUntilItOpens) {
   EXPECT_EQ(Read(Gpu().waiting), 0u);
   EXPECT_GT(Read(Gpu().waited_ns), 0u);
   EXPECT_EQ(Read(status_->gate_time_outs) + Read(status_->stale_passes), 0u);
+}
+
+TEST_F(GateTest, MemoryNeedNotBeLimited) {
+  Begin(0);
+  agent_->SetGate(ALIQUOT_GATE_CLOSED);
+  child_->Say("launch 1 10");
+  ASSERT_TRUE(Waiting());
+  agent_->SetGate(0);
+  EXPECT_EQ(child_->Hear(), "launch");
 }
 
 TEST_F(GateTest, SynchronisingCapturingAndSmallCopiesPassAClosedGate) {

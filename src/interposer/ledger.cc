@@ -8,7 +8,7 @@
 namespace aliquot::interposer {
 namespace {
 
-// How long an allocation waits for an agent that is being restarted.
+// How long an allocation waits for an agent that is being restarted, or has yet to be started.
 constexpr uint64_t kRestartMs = 2000;
 // Allocations up to this part of the credit target are worth asking for more than is needed.
 constexpr uint64_t kSmallPart = 4;

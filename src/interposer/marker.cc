@@ -25,7 +25,7 @@ struct GpuWork {
   uint64_t next;                             // number of the next marker
   uint64_t abandoned[ALIQUOT_WIRE_MARKERS];  // marker of a slot that nobody waits for
 };
-GpuWork g_work[ALIQUOT_WIRE_GPUS];
+constinit GpuWork g_work[ALIQUOT_WIRE_GPUS] = {};
 
 // The stream's place, or null if too many streams have unmarked work: theirs is not marked, which
 // is made up for by time.
@@ -40,13 +40,12 @@ StreamWork* PlaceOf(GpuWork* work, CUstream stream, bool make) {
   return spare;
 }
 
-// A slot whose marker was written, or all are out.
-int FreeSlot(const GpuWork& work, const aliquot_status_gpu& status) {
+// A slot whose marker was written, or -1 if all are out.
+int FreeSlot(const aliquot_status_gpu& status) {
   for (int j = 0; j < ALIQUOT_WIRE_MARKERS; ++j) {
     const uint64_t issued = Load(&status.issued[j]);
     if (issued == LoadAcquire(&status.done[j])) return j;
   }
-  static_cast<void>(work);
   return -1;
 }
 
@@ -62,7 +61,7 @@ int TakeSlot(GpuWork* work, aliquot_status_gpu* status, CUstream stream, uint64_
   Locked lock(&work->lock);
   StreamWork* place = PlaceOf(work, stream, false);
   if (place == nullptr || place->unmarked == 0 || place->unmarked < least) return -1;
-  const int slot = FreeSlot(*work, *status);
+  const int slot = FreeSlot(*status);
   if (slot < 0) return -1;
   *number = ++work->next;
   Store(&status->cost_ns[slot], place->unmarked);
@@ -99,7 +98,7 @@ uint64_t InFlight(unsigned gpu, uint64_t now) {
   return sum;
 }
 
-void NoteSubmitted(unsigned gpu, CUstream stream, uint64_t estimate, bool measured, uint64_t now,
+void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t now,
                    uint64_t distance_ns) {
   aliquot_status_gpu* status = &Status()->gpu[gpu];
   {
@@ -110,11 +109,11 @@ void NoteSubmitted(unsigned gpu, CUstream stream, uint64_t estimate, bool measur
       for (StreamWork& place : g_work[gpu].streams) place.unmarked = 0;
     }
     StreamWork* place = PlaceOf(&g_work[gpu], stream, true);
-    if (place != nullptr) place->unmarked += estimate;
-    Add(&status->unmarked_ns, estimate);
+    if (place != nullptr) place->unmarked += piece.inflight_ns;
+    Add(&status->unmarked_ns, piece.inflight_ns);
   }
-  Add(&status->service_ns, estimate);
-  if (measured) Add(&status->learnt_ns, estimate);
+  Add(&status->service_ns, piece.service_ns);
+  if (piece.measured) Add(&status->learnt_ns, piece.service_ns);
   Add(&status->launches, uint64_t{1});
   Store(&status->last_submit_ns, now);
   Mark(gpu, stream, distance_ns);

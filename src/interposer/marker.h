@@ -11,8 +11,14 @@ namespace aliquot::interposer {
 
 // Estimated nanoseconds of work that is not known to be done.
 uint64_t InFlight(unsigned gpu, uint64_t now);
+// A piece of work that was submitted.
+struct Piece {
+  uint64_t service_ns;   // what it is likely to cost
+  uint64_t inflight_ns;  // what it may cost, for the cap
+  bool measured;
+};
 // Counts work on a stream, and has a marker written once there is enough of it (`distance_ns`).
-void NoteSubmitted(unsigned gpu, CUstream stream, uint64_t estimate, bool measured, uint64_t now,
+void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t now,
                    uint64_t distance_ns);
 // Has a marker written for what is unmarked on a stream which the caller may use now.
 void FlushMarker(unsigned gpu, CUstream stream);

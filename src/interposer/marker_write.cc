@@ -16,6 +16,7 @@ constinit Real<CUresult(CUstream, CUdeviceptr, cuuint64_t, unsigned)> real_write
     "cuStreamWriteValue64");
 constinit Real<CUresult(CUstream, CUdeviceptr, cuuint64_t, unsigned)> real_write_v2(
     "cuStreamWriteValue64_v2");
+constinit Real<CUresult(CUstream, int*)> real_is_capturing("cuStreamIsCapturing");
 constinit Real<CUresult(void*, size_t, unsigned)> real_register("cuMemHostRegister_v2");
 constinit Real<CUresult(CUdeviceptr*, void*, unsigned)> real_device_pointer(
     "cuMemHostGetDevicePointer_v2");
@@ -58,6 +59,12 @@ bool MarkersPossible() { return Load(&g_failures) < kFailures; }
 
 bool WriteMarker(aliquot_status* status, unsigned gpu, unsigned slot, CUstream stream,
                  uint64_t value) {
+  // A capture that began behind our back; a marker in its graph would be written again and again.
+  int capturing = 0;
+  if (stream != nullptr && stream != LegacyStream() &&
+      (real_is_capturing(stream, &capturing) != CUDA_SUCCESS || capturing != 0)) {
+    return false;
+  }
   if (KnowPage(status)) {
     const auto* base = reinterpret_cast<const char*>(status);
     const auto* word = reinterpret_cast<const char*>(&status->gpu[gpu].done[slot]);

@@ -34,7 +34,7 @@ TEST_P(Family, IsChargedRefusedAndGivenBack) {
 
 INSTANTIATE_TEST_SUITE_P(Memory, Family,
                          ::testing::Values("linear", "pitched", "managed", "array", "array3d",
-                                           "mipmapped", "virtual", "pooled", "from-pool", "graph"),
+                                           "mipmapped", "virtual", "pooled", "from-pool"),
                          [](const auto& family) {
                            std::string name = family.param;
                            for (char& c : name) {
@@ -62,6 +62,22 @@ TEST_F(MemoryTest, ManyProcessesNeverExceedTheLimit) {
   for (Child& child : children) EXPECT_EQ(child.Wait(), 0);
   EXPECT_LE(agent_->Peak(), 4 * kGiB);
   EXPECT_TRUE(Eventually([&] { return agent_->Charged() == 0; }));
+}
+
+// kill -9 at any instruction: what was held is free again.
+TEST_F(MemoryTest, TheKilledHoldNothing) {
+  AgentStub::Options options = Options(4 * kGiB);
+  options.credit_target = 64 * kMiB;
+  StartAgent(options);
+  for (int i = 0; i < 25; ++i) {
+    Child child({"mix", std::to_string(i)}, Env());
+    EXPECT_EQ(child.Hear(), "ready");
+    const int frames = agent_->Frames(ALIQUOT_RESERVE) + i;
+    ASSERT_TRUE(Eventually([&] { return agent_->Frames(ALIQUOT_RESERVE) >= frames; }));
+    child.Kill();
+    ASSERT_TRUE(Eventually([&] { return agent_->Charged() == 0 && agent_->Sessions() == 0; }));
+  }
+  EXPECT_LE(agent_->Peak(), 4 * kGiB);
 }
 
 TEST_F(MemoryTest, QueriesTellTheShare) {
@@ -98,6 +114,17 @@ TEST_F(MemoryTest, WhatIsInAContextGoesWithIt) {
   EXPECT_EQ(child.Hear(), "gone");
   EXPECT_TRUE(Eventually([&] { return agent_->Charged() == 0; }));
   EXPECT_EQ(agent_->Peak(), (512 + 64) * kMiB);
+}
+
+TEST_F(MemoryTest, GraphsAreChargedWhenLaunched) {
+  StartAgent(Options(4 * kGiB));
+  Child child({"graphs"}, Env());
+  EXPECT_EQ(child.Hear(), "launched");
+  EXPECT_GE(agent_->Charged(), (512 + 1024) * kMiB);
+  child.Say("on");
+  EXPECT_EQ(child.Hear(), "trimmed");
+  EXPECT_TRUE(Eventually([&] { return agent_->Charged() == 512 * kMiB; }));
+  EXPECT_LE(agent_->Peak(), 4 * kGiB);
 }
 
 TEST_F(MemoryTest, AContextThatDoesNotFitIsRefused) {

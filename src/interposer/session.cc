@@ -19,7 +19,6 @@ namespace aliquot::interposer {
 namespace {
 
 constexpr uint64_t kMillisecond = 1000000u;
-constexpr uint64_t kFirstWaitMs = 2000;
 // Where the application hardly ever closes descriptors it does not know.
 constexpr int kLowestDescriptor = 500;
 
@@ -156,11 +155,7 @@ bool EnsureSession() {
     g_fork_handled = true;
     ::pthread_atfork(nullptr, nullptr, &AfterForkInChild);
   }
-  const uint64_t deadline = NowNs() + kFirstWaitMs * kMillisecond;
-  uint32_t never = 0;
-  while (!Open() && NowNs() < deadline && kWatched) {
-    FutexWait(&never, 0, 50 * kMillisecond, false);
-  }
+  Open();
   if (!AgentConnected()) Log("no agent behind %s", share.directory);
   if (kWatched) StartWatcher();
   StoreRelease(&g_tried, 1u);

@@ -10,8 +10,8 @@
 // says.
 namespace aliquot::interposer {
 
-// Opens the session at the first call, waiting for the agent for at most two seconds if it is not
-// there, and starts the thread that opens it again when it is lost. Later calls return at once.
+// Tries to open the session at the first call, and starts the thread that goes on trying, now and
+// whenever it is lost. Later calls return at once.
 // Whether pages of an agent are there (the agent may be gone meanwhile).
 bool EnsureSession();
 

@@ -119,11 +119,12 @@ CUresult FromPool(std::size_t bytes, Free* free) {
   return result;
 }
 
-// A graph that allocates and frees: its memory comes with the launch, and stays until it is
-// trimmed.
-CUresult Graph(std::size_t bytes, Free* free) {
+// "graphs": a graph's memory comes with its launch, and stays until it is trimmed. One that does
+// not fit is refused.
+CUresult LaunchGraph(std::size_t bytes) {
   CUgraph graph = nullptr;
   CUgraphNode node = nullptr;
+  CUgraphNode last = nullptr;
   CUgraphExec exec = nullptr;
   EXPECT_OK(Cu("cuGraphCreate", &graph, 0u));
   CUDA_MEM_ALLOC_NODE_PARAMS parameters{};
@@ -132,28 +133,34 @@ CUresult Graph(std::size_t bytes, Free* free) {
   parameters.bytesize = bytes;
   EXPECT_OK(Cu("cuGraphAddMemAllocNode", &node, graph, static_cast<CUgraphNode*>(nullptr),
                std::size_t{0}, &parameters));
-  CUgraphNode last = nullptr;
   EXPECT_OK(Cu("cuGraphAddMemFreeNode", &last, graph, &node, std::size_t{1}, parameters.dptr));
   EXPECT_OK(Cu("cuGraphInstantiateWithFlags", &exec, graph, 0ull));
-  const CUresult result = Cu("cuGraphLaunch", exec, CUstream{});
+  CUresult result = CUDA_SUCCESS;
+  for (int i = 0; i < 3; ++i) result = Cu("cuGraphLaunch", exec, CUstream{});
   EXPECT_OK(Cu("cuCtxSynchronize"));
-  const auto destroy = [=] {
-    EXPECT_OK(Cu("cuGraphExecDestroy", exec));
-    EXPECT_OK(Cu("cuGraphDestroy", graph));
-  };
-  if (result != CUDA_SUCCESS) destroy();
-  *free = [=] {
-    destroy();
-    EXPECT_OK(Cu("cuDeviceGraphMemTrim", CUdevice{0}));
-  };
+  EXPECT_OK(Cu("cuGraphExecDestroy", exec));
+  EXPECT_OK(Cu("cuGraphDestroy", graph));
   return result;
+}
+
+void Graphs() {
+  Start();
+  EXPECT_OK(LaunchGraph(1024 * kMiB));
+  Say("launched");
+  Hear();
+  EXPECT_IS(LaunchGraph(8192 * kMiB), CUDA_ERROR_OUT_OF_MEMORY);
+  // Other graphs' memory makes way.
+  EXPECT_OK(LaunchGraph(3072 * kMiB));
+  EXPECT_OK(Cu("cuDeviceGraphMemTrim", CUdevice{0}));
+  Say("trimmed");
+  Hear();
 }
 
 const std::map<std::string, Allocate>& Families() {
   static const std::map<std::string, Allocate> families = {
-      {"linear", Linear},      {"pitched", Pitched},     {"managed", Managed}, {"array", Array},
-      {"array3d", Array3D},    {"mipmapped", Mipmapped}, {"virtual", Virtual}, {"pooled", Pooled},
-      {"from-pool", FromPool}, {"graph", Graph}};
+      {"linear", Linear},   {"pitched", Pitched}, {"managed", Managed},
+      {"array", Array},     {"array3d", Array3D}, {"mipmapped", Mipmapped},
+      {"virtual", Virtual}, {"pooled", Pooled},   {"from-pool", FromPool}};
   return families;
 }
 
@@ -319,6 +326,7 @@ bool PlayCharged(const std::string& name, const Arguments& arguments) {
   if (name == "query") return Query(arguments), true;
   if (name == "virtual-lifetime") return VirtualLifetime(), true;
   if (name == "contexts") return Contexts(), true;
+  if (name == "graphs") return Graphs(), true;
   if (name == "on-demand") return OnDemand(), true;
   return false;
 }

@@ -1,0 +1,133 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <random>
+
+#include "interposer/block_table.h"
+#include "interposer/cost_table.h"
+#include "interposer/meter.h"
+#include "interposer/share_file.h"
+
+// The parts that need neither driver nor agent.
+namespace aliquot::interposer {
+namespace {
+
+constexpr char kGpu[] = "gpu=GPU-3a0f5c2e-9b1d-4e77-8c55-0d1f2a3b4c5d 1048576 3\n";
+
+TEST(ShareFile, IsRead) {
+  auto share = std::make_unique<Share>();
+  ASSERT_TRUE(ParseShare((std::string("# a comment\nversion=1\nunknown=1\n") + kGpu +
+                          "gpu=MIG-00000000-0000-0000-0000-0000000000ff 0 1\ncompute=none\n"
+                          "driver=/real/libcuda.so")
+                             .c_str(),
+                         share.get()));
+  EXPECT_EQ(share->gpu_count, 2u);
+  EXPECT_EQ(share->gpu[0].uuid[0], 0x3a);
+  EXPECT_EQ(share->gpu[0].limit, 1048576u);
+  EXPECT_EQ(share->gpu[1].uuid[15], 0xff);
+  EXPECT_TRUE(share->memory);
+  EXPECT_FALSE(share->compute);
+  EXPECT_STREQ(share->driver, "/real/libcuda.so");
+  EXPECT_EQ(ShareIndex(*share, share->gpu[1].uuid), 1);
+}
+
+TEST(ShareFile, OfAnotherVersionOrBrokenIsNone) {
+  auto share = std::make_unique<Share>();
+  for (const std::string& text :
+       {std::string(), std::string(kGpu), std::string("version=2\n") + kGpu,
+        std::string("version=11\n"), std::string("version=1\ngpu=GPU-3a0f 1 1\n"),
+        std::string("version=1\ngpu=GPU-3a0f5c2e-9b1d-4e77-8c55-0d1f2a3b4c5d\n"),
+        std::string(
+            "version=1\ngpu=GPU-3a0f5c2e-9b1d-4e77-8c55-0d1f2a3b4c5d 99999999999999999999 1"),
+        std::string("version=1\ndriver=") + std::string(5000, 'x')}) {
+    EXPECT_FALSE(ParseShare(text.c_str(), share.get())) << text;
+  }
+  std::string many = "version=1\n";
+  for (int i = 0; i < 17; ++i) many += kGpu;
+  EXPECT_FALSE(ParseShare(many.c_str(), share.get()));
+}
+
+TEST(BlockTable, KeepsWhatAMapKeeps) {
+  auto table = std::make_unique<BlockTable>();
+  std::map<std::uint64_t, std::uint64_t> model;
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 200000; ++i) {
+    const std::uint64_t key = (1 + random() % 5000) * 512;
+    Block block = {};
+    if (random() % 2 == 0) {
+      const bool replaced = table->Put({key, random(), 0, 0, 0}, &block);
+      EXPECT_EQ(replaced, model.count(key) == 1);
+      ASSERT_TRUE(table->Find(key, &block));
+      model[key] = block.bytes;
+    } else {
+      const bool taken = table->Take(key, &block);
+      ASSERT_EQ(taken, model.count(key) == 1);
+      EXPECT_TRUE(!taken || block.bytes == model[key]);
+      model.erase(key);
+    }
+  }
+  Block block = {};
+  for (const auto& [key, bytes] : model) ASSERT_TRUE(table->Take(key, &block));
+  EXPECT_FALSE(table->TakeOwned(0, &block));
+}
+
+TEST(BlockTable, GivesUpWhatAnOwnerHad) {
+  auto table = std::make_unique<BlockTable>();
+  Block block = {};
+  for (std::uint64_t key = 1; key <= 3000; ++key) table->Put({key, 1, key % 3, 0, 0}, &block);
+  int taken = 0;
+  while (table->TakeOwned(1, &block)) ++taken;
+  EXPECT_EQ(taken, 1000);
+  EXPECT_TRUE(table->Find(3, &block));
+  EXPECT_FALSE(table->Find(4, &block));
+}
+
+TEST(CostTable, LearnsAndForgets) {
+  auto costs = std::make_unique<CostTable>();
+  bool measured = true;
+  EXPECT_EQ(costs->Estimate(5, 100, &measured), 100u);
+  EXPECT_FALSE(measured);
+  for (int i = 0; i < 50; ++i) costs->Learn(5, 2000);
+  EXPECT_NEAR(static_cast<double>(costs->Estimate(5, 100, &measured)), 2000, 20);
+  EXPECT_TRUE(measured);
+  EXPECT_GT(costs->Estimate(6, 100, &measured), 1000u);  // the mean of all, not the guess
+  EXPECT_EQ(costs->Estimate(0, 100, &measured), 100u);
+  costs->Forget(5);
+  costs->Estimate(5, 100, &measured);
+  EXPECT_FALSE(measured);
+}
+
+TEST(CostTable, KeysTellGridsApart) {
+  const int function = 0;
+  EXPECT_EQ(KernelKey(&function, 1000, 256), KernelKey(&function, 1020, 256));
+  EXPECT_NE(KernelKey(&function, 1000, 256), KernelKey(&function, 2000, 256));
+  EXPECT_NE(KernelKey(&function, 1000, 256), KernelKey(&function, 1000, 128));
+}
+
+// Two allocations at once both see the other's growth; together they are charged once.
+TEST(Meter, TellsConcurrentGrowthApart) {
+  Meter meter;
+  meter.Begin(64);
+  meter.Begin(64);
+  Meter::Outcome first = meter.Finish(64, 128);
+  EXPECT_EQ(first.release, 0u);
+  EXPECT_EQ(first.excess, 0u);
+  Meter::Outcome second = meter.Finish(64, 128);
+  EXPECT_EQ(second.release, 0u);
+  EXPECT_EQ(second.excess, 0u);
+  EXPECT_EQ(meter.charged(), 128u);
+  meter.Begin(64);
+  EXPECT_EQ(meter.Finish(64, 128).release, 64u);  // served from what was there
+  meter.Begin(0);
+  EXPECT_EQ(meter.Finish(0, 160).excess, 32u);
+  const std::uint64_t early = meter.NextReading();
+  EXPECT_EQ(meter.Settle(meter.NextReading(), 32).release, 128u);
+  EXPECT_EQ(meter.Settle(early, 160).excess, 0u);  // an older reading
+  EXPECT_EQ(meter.charged(), 32u);
+}
+
+}  // namespace
+}  // namespace aliquot::interposer
