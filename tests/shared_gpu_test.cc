@@ -228,9 +228,11 @@ TEST_F(SharedGpuTest, KilledProcessesLeaveNothingBehind) {
     for (int i = 0; i < 4; ++i) victims.push_back(&Start("a", Now(), {"--seconds", "3600"}));
     ::usleep(1000 * static_cast<unsigned>(random() % 200));
     for (Spin* victim : victims) victim->Kill();
-    ASSERT_TRUE(Eventually([&] { return Processes("a") == 0; }));
-    server_->SetDeviceMemory({kGpu, 0, UINT64_MAX, {}, arbiter::MonotonicNow()});
-    ASSERT_EQ(Usage("a").charged, 0u) << "round " << round;
+    ASSERT_TRUE(Eventually([&] {
+      server_->SetDeviceMemory({kGpu, 0, UINT64_MAX, {}, arbiter::MonotonicNow()});
+      return Processes("a") == 0 && Usage("a").charged == 0;
+    })) << "round "
+        << round;
   }
 }
 

@@ -131,6 +131,7 @@ struct Options {
   int processes = 1;
   double seconds = 5;
   double warm_seconds = 0;
+  std::string go;       // file: readiness is told beside it, the start is read from it
   double start_at = 0;  // CLOCK_MONOTONIC, s, when the measured time begins; 0: after warming up
   double iterations_per_us = 0;
   bool calibrate = false;
@@ -159,6 +160,22 @@ void Gap(double us) {
   if (us > 2000) SleepUntil(until);
   while (Now() < until) {
   }
+}
+
+// Says "ready" with a file "<go>.<pid>" and waits until `go` tells when the measured time begins.
+double AwaitStart(const std::string& go) {
+  std::FILE* ready = std::fopen((go + "." + std::to_string(::getpid())).c_str(), "w");
+  if (ready == nullptr) Fail("writing beside " + go);
+  std::fclose(ready);
+  double start = 0;
+  while (start == 0) {
+    SleepUntil(Now() + 0.005);
+    std::FILE* file = std::fopen(go.c_str(), "r");
+    if (file == nullptr) continue;
+    if (std::fscanf(file, "%lf", &start) != 1) start = 0;
+    std::fclose(file);
+  }
+  return start;
 }
 
 class Load {
@@ -202,8 +219,9 @@ class Load {
     if (options_.graph) Capture();
     for (int i = 0; i < 3; ++i) Batch();
     Wait();
-    if (options_.empty_launches > 0) return MeasureLaunches();
     begin_ = options_.start_at > 0 ? options_.start_at : Now() + options_.warm_seconds;
+    if (!options_.go.empty()) begin_ = AwaitStart(options_.go);
+    if (options_.empty_launches > 0) return MeasureLaunches();
     end_ = begin_ + options_.seconds;
     if (options_.rate > 0) {
       Serve();
@@ -390,6 +408,7 @@ const char kHelp[] = R"(spin: fills a GPU in a chosen rhythm
   --seconds N        measured time (5)
   --warm-seconds N   before it (0)
   --start-at T       it begins at CLOCK_MONOTONIC T, in seconds
+  --go FILE          tell by FILE.PID that it is ready, read T from FILE when that appears
   --bins             print batches completed in each millisecond
   --empty-launches N measure the time of N launches of an empty kernel
   --iterations-per-us N  from --calibrate, needed for all but that
@@ -432,6 +451,8 @@ Options Parse(int argc, char** argv) {
       *number->second = std::atof(value);
     } else if (const auto count = counts.find(name); count != counts.end()) {
       *count->second = std::max(1, std::atoi(value));
+    } else if (name == "--go") {
+      options.go = value;
     } else if (name == "--name") {
       options.name = value;
     } else if (name == "--seed") {

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <random>
 
 #include "arbiter/testing/client.h"
 
@@ -193,26 +194,32 @@ TEST_F(ServerTest, DeniesWhenTheDeadGiveNothingBackInTime) {
   EXPECT_EQ(UsageOf("a").devices[0].denied, 1u);
 }
 
-TEST_F(ServerTest, AKilledProcessLeavesNothingBehind) {
+// A thousand processes that die at any point of what processes do.
+TEST_F(ServerTest, KilledProcessesLeaveNothingBehind) {
   ASSERT_TRUE(server_->AddGrant(Spec("a")).ok());
-  for (int i = 0; i < 20; ++i) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      const auto client = Client::Connect(root_ + "/a");
-      if (client != nullptr && client->Hello() == ALIQUOT_WELCOME) {
-        while (true) {
-          client->Reserve(0, kMib, kMib);
-          client->Release(0, kMib / 2);
+  std::mt19937 random(7);
+  for (int round = 0; round < 100; ++round) {
+    std::vector<pid_t> children;
+    for (int i = 0; i < 10; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        const auto client = Client::Connect(root_ + "/a");
+        if (client != nullptr && client->Hello() == ALIQUOT_WELCOME) {
+          while (client->Reserve(0, kMib, kMib).has_value()) client->Release(0, kMib / 2);
+          while (true) ::pause();
         }
+        ::_exit(1);
       }
-      ::_exit(1);
+      children.push_back(child);
     }
-    ASSERT_TRUE(Eventually([&] { return Charged("a") > static_cast<unsigned>(i) * kMib; }));
-    ::kill(child, SIGKILL);
-    ::waitpid(child, nullptr, 0);
-    ASSERT_TRUE(Eventually([&] { return UsageOf("a").processes.empty(); }));
-    NobodyUses();
-    EXPECT_EQ(Charged("a"), 0u);
+    ::usleep(static_cast<unsigned>(random() % 4000));
+    for (const pid_t child : children) ::kill(child, SIGKILL);
+    for (const pid_t child : children) ::waitpid(child, nullptr, 0);
+    ASSERT_TRUE(Eventually([&] {
+      NobodyUses();
+      return UsageOf("a").processes.empty() && Charged("a") == 0;
+    })) << "round "
+        << round;
   }
 }
 
