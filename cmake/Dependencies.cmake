@@ -26,6 +26,8 @@ target_link_libraries(aliquot_fmt INTERFACE fmt::fmt-header-only)
 aliquot_archive(aliquot_boost_json boost_json)
 aliquot_archive(aliquot_boost_url boost_url)
 aliquot_archive(aliquot_yaml yaml-cpp)
+aliquot_archive(aliquot_openssl ssl crypto)
+target_link_libraries(aliquot_openssl INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
 
 if(ALIQUOT_TESTS)
   find_package(GTest REQUIRED)

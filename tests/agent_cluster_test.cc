@@ -5,6 +5,7 @@
 // API server that comes and goes.
 #include <boost/json.hpp>
 
+#include "labels/node_keys.h"
 #include "tests/cluster_fixture.h"
 
 namespace aliquot::tests {
@@ -13,6 +14,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr char kConfigLabel[] = "nvidia.com/device-plugin.config";
+const std::string kRefused(labels::kConfigRefused);
 
 class AgentClusterTest : public ClusterAgentTest {
  protected:
@@ -199,6 +201,27 @@ TEST_F(AgentClusterTest, AFreshNodeOffersNothingUntilTheApiServerAnswers) {
   EXPECT_TRUE(kubelet_->state().resources.empty());
   client_->SetAvailable();
   ASSERT_TRUE(Shows(1));
+}
+
+TEST_F(AgentClusterTest, TheNodeShowsWhatBecameOfTheConfiguration) {
+  StartWithTen();
+  EXPECT_TRUE(Eventually([&] { return Condition("status") == "True"; }));
+  EXPECT_EQ(Condition("reason"), "ConfigApplied");
+  EXPECT_TRUE(Eventually([&] { return NodeLabel("nvidia.com/gpu.present") == "true"; }));
+  LabelNode(kConfigLabel, "othr");
+  ASSERT_TRUE(Eventually([&] { return Condition("status") == "False"; }));
+  EXPECT_EQ(Condition("reason"), "ConfigKeyNotFound");
+  const std::string message =
+      "node worker-1, label nvidia.com/device-plugin.config: error: \"othr\" is not a key of "
+      "configmap gpu-operator/time-slicing-config (valid keys: \"any\", \"other\"); the last good "
+      "configuration stays in use";
+  EXPECT_EQ(Condition("message"), message);
+  EXPECT_TRUE(
+      Eventually([&] { return NodeAnnotation(kRefused) == "ConfigKeyNotFound: " + message; }));
+  EXPECT_TRUE(pages_.AwaitMetric("aliquot_config_refusals_total{reason=\"ConfigKeyNotFound\"}", 1));
+  LabelNode(kConfigLabel, "other");
+  ASSERT_TRUE(Eventually([&] { return Condition("status") == "True"; }));
+  EXPECT_TRUE(Eventually([&] { return NodeAnnotation(kRefused) == "<none>"; }));
 }
 
 TEST_F(AgentClusterTest, WithoutTheKindThereIsNoPolicy) {

@@ -109,6 +109,24 @@ std::string ClusterAgentTest::NodeLabel(const std::string& label) const {
   return value == nullptr ? "<none>" : std::string(value->as_string());
 }
 
+std::string ClusterAgentTest::NodeAnnotation(const std::string& annotation) const {
+  const kube::Object node = Node();
+  const json::value* value = agent::Find(node, {"metadata", "annotations", annotation});
+  return value == nullptr ? "<none>" : std::string(value->as_string());
+}
+
+std::string ClusterAgentTest::Condition(const std::string& field) const {
+  const kube::Object node = Node();
+  const json::value* conditions = agent::Find(node, {"status", "conditions"});
+  if (conditions == nullptr) return {};
+  for (const json::value& condition : conditions->as_array()) {
+    if (condition.at("type") == "AliquotConfigured") {
+      return std::string(condition.at(field).as_string());
+    }
+  }
+  return {};
+}
+
 bool ClusterAgentTest::Refused(const std::string& reason, const std::vector<std::string>& words) {
   return Eventually([&] {
     const json::value status = pages_.Status();

@@ -48,6 +48,9 @@ class ClusterAgentTest : public AgentTest {
   kube::Object Node() const;
   // A label of it; "<none>" if absent.
   std::string NodeLabel(const std::string& label) const;
+  std::string NodeAnnotation(const std::string& annotation) const;
+  // A field of the Node's condition AliquotConfigured; empty if there is none.
+  std::string Condition(const std::string& field) const;
   // Waits until the newest configuration was refused for this reason, with a message of `words`.
   bool Refused(const std::string& reason, const std::vector<std::string>& words);
   std::string Log() const;

@@ -12,7 +12,10 @@
 #include <utility>
 
 #include "agent/config_keeper.h"
+#include "agent/containers.h"
 #include "agent/file_watch.h"
+#include "agent/gpu_presence.h"
+#include "agent/idle_node.h"
 #include "agent/kubelet_holders.h"
 #include "agent/reconciler.h"
 #include "agent/status_page.h"
@@ -25,9 +28,11 @@
 #include "http/published.h"
 #include "http/server.h"
 #include "metrics/agent_metrics.h"
+#include "metrics/cluster_metrics.h"
 #include "metrics/process.h"
 #include "rpc/device_plugin_server.h"
 #include "rpc/kubelet_client.h"
+#include "rpc/pod_resources_client.h"
 #include "rpc/socket_path.h"
 
 namespace aliquot::agent {
@@ -66,6 +71,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
         started_at_(clock.WallNow()),
         metrics_(registry_),
         grant_metrics_(registry_),
+        cluster_metrics_(registry_),
         keeper_(options_.sources, options_.state_dir,
                 options_.cluster ? ConfigKeeper::Mode::kCluster : ConfigKeeper::Mode::kFile, clock,
                 log),
@@ -80,18 +86,25 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::uint16_t port() const { return http_ ? http_->port() : 0; }
 
  private:
-  // Builds what talks to the kubelet. On the executor.
+  // All on the executor.
+  Status StartOrWait();
+  Status StartServing();
+  // Builds what talks to the kubelet.
   Status StartPlugins();
   void StartShares();
+  void StartContainers();
   Status StartHttp();
   Status WatchConfig();
   Status StartCluster();
+  Status StartMig();
   void StartMonitor();
   // The driver is let go while nothing is asked of it, so that it can be replaced or reset.
   void UpdateMonitor();
   void ReloadConfig();
   // Brings the node to the keeper's newest view, which is another one if `changed`.
   void OnConfigTried(bool changed);
+  // The inventory or what is made of it changed.
+  void OnDevicesChanged();
   void Publish();
   void Heartbeat();
   http::Response Health() const;
@@ -114,8 +127,12 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
 
   // On the executor.
   void OnOffer(const ConfigOffer& offer) override { OnConfigTried(keeper_.Offer(offer)); }
+  void OnLabelsSwitched() override { UpdateMonitor(); }
   void OnClusterSilent() override;
   void OnNode(const kube::Object* node) override;
+  void OnMigWish(const MigWish& wish) override {
+    if (mig_) mig_->SetWish(wish);
+  }
 
   const AgentOptions options_;
   const Clock& clock_;
@@ -125,6 +142,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   metrics::Registry registry_;
   metrics::AgentMetrics metrics_;
   metrics::GrantMetrics grant_metrics_;
+  metrics::ClusterMetrics cluster_metrics_;
   http::Published<AgentStatus> status_;  // made on the executor, read by the HTTP thread
   std::atomic<Clock::Duration::rep> last_beat_{0};
 
@@ -147,7 +165,13 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::unique_ptr<gpu::GpuMonitor> monitor_;
   std::vector<std::unique_ptr<gpu::GpuMonitor>> abandoned_;  // stuck in a driver
 
+  std::unique_ptr<rpc::PodResourcesClient> pod_resources_;
+  std::unique_ptr<Containers> containers_;
+  std::unique_ptr<IdleNode> idle_node_;    // while there is no GPU
+  std::unique_ptr<GpuPresence> presence_;  // likewise
   std::unique_ptr<ClusterMode> cluster_;
+  std::unique_ptr<MigMode> mig_;  // only in a cluster
+  std::unique_ptr<FileWatch> mig_config_watch_;
   std::unique_ptr<FileWatch> config_watch_;
   std::unique_ptr<http::Server> http_;
   bool reload_pending_ = false;
@@ -159,19 +183,62 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
 
 Status Agent::Impl::Start() {
   std::promise<Status> done;
-  executor_.Post([&] {
-    Status result = StartPlugins();
-    if (result.ok()) result = StartCluster();
-    if (result.ok()) {
-      if (!cluster_) ReloadConfig();
-      UpdateMonitor();
-      Heartbeat();
-    }
-    done.set_value(result);
-  });
-  if (Status plugins = done.get_future().get(); !plugins.ok()) return plugins;
-  if (Status watch = WatchConfig(); !watch.ok()) return watch;
+  executor_.Post([&] { done.set_value(StartOrWait()); });
+  if (Status started = done.get_future().get(); !started.ok()) return started;
   return StartHttp();
+}
+
+Status Agent::Impl::StartOrWait() {
+  auto poller = FdPoller::Create();
+  if (!poller.ok()) return poller.error();
+  poller_ = std::move(*poller);
+  metrics_.SetBuild(kVersion);
+  const bool wait = options_.cluster && options_.wait_for_gpu &&
+                    !HasNvidiaGpu(options_.cluster->host_root).value_or(true);
+  if (!wait) {
+    if (Status serving = StartServing(); !serving.ok()) return serving;
+  } else {
+    log_.Info("no NVIDIA GPU on the PCI bus; waiting for one");
+    idle_node_ = std::make_unique<IdleNode>(executor_, log_, options_.cluster->connect,
+                                            options_.cluster->wish.node);
+    presence_ = std::make_unique<GpuPresence>(
+        *poller_, executor_, options_.cluster->host_root,
+        [this] {
+          log_.Info("an NVIDIA GPU appeared");
+          presence_.reset();
+          idle_node_.reset();
+          if (Status serving = StartServing(); !serving.ok()) {
+            log_.Error("cannot serve", {{"error", serving.error().message}});
+          }
+          Publish();
+        },
+        [this] {
+          if (idle_node_) idle_node_->Clean();
+        });
+  }
+  Heartbeat();
+  return {};
+}
+
+Status Agent::Impl::StartServing() {
+  if (Status plugins = StartPlugins(); !plugins.ok()) return plugins;
+  if (Status watch = WatchConfig(); !watch.ok()) return watch;
+  StartContainers();
+  if (Status cluster = StartCluster(); !cluster.ok()) return cluster;
+  if (!cluster_) ReloadConfig();
+  UpdateMonitor();
+  return {};
+}
+
+void Agent::Impl::StartContainers() {
+  if (options_.pod_resources_socket.empty()) return;
+  pod_resources_ = std::make_unique<rpc::PodResourcesClient>(options_.pod_resources_socket);
+  containers_ = std::make_unique<Containers>(
+      Containers::Dependencies{executor_, log_, cluster_metrics_,
+                               [this](std::function<void(Result<Containers::Held>)> done) {
+                                 pod_resources_->List("nvidia.com/", std::move(done));
+                               },
+                               [this] { Publish(); }});
 }
 
 Status Agent::Impl::StartPlugins() {
@@ -179,9 +246,6 @@ Status Agent::Impl::StartPlugins() {
   const std::string directory = socket.empty()
                                     ? kDefaultPluginDirectory
                                     : std::filesystem::path(socket).parent_path().string();
-  auto poller = FdPoller::Create();
-  if (!poller.ok()) return poller.error();
-  poller_ = std::move(*poller);
   auto watch = deviceplugin::InotifyDirectory::Open(*poller_, socket, directory);
   if (!watch.ok()) return watch.error();
   directory_ = std::move(*watch);
@@ -194,7 +258,6 @@ Status Agent::Impl::StartPlugins() {
       std::make_unique<deviceplugin::PluginManager>(deviceplugin::PluginManager::Dependencies{
           executor_, clock_, log_, *transport_, registrar_.get(), *directory_, this});
   reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_, *shares_});
-  metrics_.SetBuild(kVersion);
   return {};
 }
 
@@ -223,9 +286,37 @@ Status Agent::Impl::StartCluster() {
   auto client = options_.cluster->connect();
   if (!client.ok()) return client.error();
   cluster_ = std::make_unique<ClusterMode>(
-      ClusterMode::Dependencies{executor_, clock_, log_,
+      ClusterMode::Dependencies{executor_, clock_, log_, cluster_metrics_,
                                 static_cast<ClusterMode::Listener&>(*this)},
-      *std::move(client), options_.cluster->wish);
+      *std::move(client), *options_.cluster);
+  return StartMig();
+}
+
+Status Agent::Impl::StartMig() {
+  if (!options_.mig) return {};
+  MigAgentOptions mig = *options_.mig;
+  mig.node.node = options_.cluster->wish.node;
+  mig.node.layouts.config_map_namespace = options_.cluster->wish.ns;
+  const auto drive = [this](gpu::DriverJob job) {
+    if (monitor_) monitor_->Run(std::move(job));
+    return monitor_ != nullptr;
+  };
+  const auto withhold = [this](const WithheldGpus& withheld) {
+    reconciler_->SetWithheld(withheld);
+  };
+  mig_ = std::make_unique<MigMode>(
+      std::move(mig),
+      MigMode::Agent{executor_, clock_, log_, cluster_->client(), pod_resources_.get(), drive,
+                     withhold, [this] { return plugins_->lists_sent(); }, [this] { Publish(); }});
+  const std::string& path = options_.mig->node.layouts.file;
+  if (path.empty()) return {};
+  auto watch = FileWatch::Start(*poller_, path, [this] {
+    executor_.PostAfter(kSettle, [this] {
+      if (mig_) mig_->node().ReloadFile();
+    });
+  });
+  if (!watch.ok()) return watch.error();
+  mig_config_watch_ = std::move(*watch);
   return {};
 }
 
@@ -289,11 +380,13 @@ void Agent::Impl::UpdateMonitor() {
   const config::AgentSettings& settings = keeper_.settings();
   const std::string checks =
       settings.dp_disable_healthchecks + "/" + settings.dp_enable_healthchecks;
-  const bool wanted = keeper_.view().withdrawn.empty() && (config || !cluster_);
+  const bool used = keeper_.view().withdrawn.empty() || (cluster_ && cluster_->needs_labels());
+  const bool wanted = used && (config || !cluster_);
   if (monitor_ && wanted && driver_root_ == root && health_checks_ == checks) return;
   if (monitor_) {
     if (!monitor_->Stop()) abandoned_.push_back(std::move(monitor_));
     monitor_.reset();
+    if (mig_) mig_->node().OnDriverThread(false);
     driver_error_.clear();
     metrics_.driver_up.Set(0);
   }
@@ -317,9 +410,12 @@ void Agent::Impl::StartMonitor() {
                                                static_cast<gpu::GpuMonitorListener&>(*this));
   monitor_->Start();
   monitor_->WatchProcesses(shares_->process_interval());
+  if (mig_) mig_->node().OnDriverThread(true);
 }
 
-void Agent::Impl::ReloadConfig() { OnConfigTried(keeper_.Reload()); }
+void Agent::Impl::ReloadConfig() {
+  if (reconciler_) OnConfigTried(keeper_.Reload());
+}
 
 void Agent::Impl::OnConfigTried(bool changed) {
   const ConfigKeeper::View& view = keeper_.view();
@@ -331,8 +427,16 @@ void Agent::Impl::OnConfigTried(bool changed) {
       shares_->SetConfig(*view.serving);
       reconciler_->SetConfig(view.serving, CdiOptions(keeper_.settings(), *shares_));
     }
+    OnDevicesChanged();
   }
+  if (cluster_) cluster_->OnConfigTried(view);
   Publish();
+}
+
+void Agent::Impl::OnDevicesChanged() {
+  if (containers_) containers_->SetInventory(reconciler_->inventory());
+  if (!cluster_) return;
+  cluster_->OnDevices(reconciler_->inventory(), reconciler_->whole_plan(), keeper_.view());
 }
 
 void Agent::Impl::OnClusterSilent() {
@@ -340,7 +444,9 @@ void Agent::Impl::OnClusterSilent() {
   Publish();
 }
 
-void Agent::Impl::OnNode(const kube::Object*) {}
+void Agent::Impl::OnNode(const kube::Object* node) {
+  if (mig_ && node != nullptr) mig_->node().OnNode(*node);
+}
 
 void Agent::Impl::Heartbeat() {
   last_beat_.store(clock_.Now().time_since_epoch().count());
@@ -356,16 +462,27 @@ void Agent::Impl::Publish() {
   status.version = kVersion;
   status.started_at = started_at_;
   status.config = keeper_.view();
-  if (cluster_) status.cluster = cluster_->status();
-  status.inventory = reconciler_->inventory();
-  status.health = reconciler_->health();
-  status.plan = reconciler_->plan();
+  if (mig_) status.mig = mig_->node().status();
   status.driver_error = driver_error_;
   status.hang = hang_;
-  status.cdi_error = reconciler_->cdi_error();
-  status.plugins = plugins_->status();
-  status.shares = shares_->rows();
-  status.shares_error = shares_->error();
+  status.idle = presence_ != nullptr;
+  if (cluster_) {
+    cluster_->PublishMetrics();
+    status.cluster = cluster_->status();
+  }
+  if (reconciler_) {
+    status.inventory = reconciler_->inventory();
+    status.health = reconciler_->health();
+    status.plan = reconciler_->plan();
+    status.cdi_error = reconciler_->cdi_error();
+    status.plugins = plugins_->status();
+    status.shares = shares_->rows();
+    status.shares_error = shares_->error();
+  }
+  if (containers_) {
+    status.held = containers_->held();
+    status.held_error = containers_->error();
+  }
   status_.Set(std::move(status));
 }
 
@@ -378,6 +495,8 @@ void Agent::Impl::OnInventory(std::shared_ptr<const gpu::Inventory> inventory) {
                {"driver", inventory->driver_version},
                {"simulated", inventory->simulated() ? inventory->simulated_node : "no"}});
     reconciler_->SetInventory(inventory);
+    OnDevicesChanged();
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
@@ -387,6 +506,7 @@ void Agent::Impl::OnDriverUnavailable(const Error& error) {
     if (!monitor_) return;
     driver_error_ = error.message;
     metrics_.driver_up.Set(0);
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
@@ -396,6 +516,7 @@ void Agent::Impl::OnDriverAvailable() {
     if (!monitor_) return;
     driver_error_.clear();
     metrics_.driver_up.Set(1);
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
@@ -424,11 +545,13 @@ void Agent::Impl::OnProcesses(std::shared_ptr<const gpu::ProcessSnapshot> proces
 void Agent::Impl::OnAllocate(const std::string& resource, const std::vector<std::string>&,
                              Clock::Duration duration, bool ok) {
   metrics_.CountAllocation(resource, ok, duration);
+  if (containers_) containers_->OnAllocated();
 }
 
 void Agent::Impl::OnListSent(const std::string& resource, std::size_t, std::size_t) {
   metrics_.list_updates.Increment({resource});
   lists_changed_ = true;
+  if (mig_) mig_->node().OnListSent();
   executor_.Post([this] { Publish(); });
 }
 
@@ -441,12 +564,18 @@ void Agent::Impl::OnRegistration(const std::string& resource, bool ok) {
 bool Agent::Impl::Stop() {
   if (std::exchange(stopped_, true)) return !stuck_;
   if (http_) http_->Stop();
-  config_watch_.reset();
+  mig_config_watch_.reset();
   std::promise<void> done;
   executor_.Post([&] {
     stuck_ = !abandoned_.empty();
     if (monitor_) stuck_ = !monitor_->Stop() || stuck_;
+    presence_.reset();
+    idle_node_.reset();
+    config_watch_.reset();
+    mig_.reset();
     cluster_.reset();
+    pod_resources_.reset();
+    containers_.reset();
     done.set_value();
   });
   done.get_future().wait();

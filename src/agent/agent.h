@@ -11,6 +11,7 @@
 
 #include "agent/cluster_mode.h"
 #include "agent/enforced_shares.h"
+#include "agent/mig_mode.h"
 #include "agent/recent_log.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -30,6 +31,12 @@ struct AgentOptions {
   std::uint16_t listen_port = 0;             // 0 = any free one
   // The cluster says what to serve; absent: the configuration file does.
   std::optional<ClusterOptions> cluster;
+  // Follows the node label nvidia.com/mig.config, in a cluster; absent: it does not.
+  std::optional<MigAgentOptions> mig;
+  // In a cluster: do nothing while the PCI bus below cluster->host_root has no NVIDIA GPU.
+  bool wait_for_gpu = false;
+  // Of the kubelet's pod resources API; empty = who holds what is not asked.
+  std::string pod_resources_socket;
   gpu::MonitorOptions monitor;  // its health policy is set from the environment
   // Makes the way to the driver that is installed below a root (config: containerDriverRoot).
   std::function<std::unique_ptr<gpu::DriverSource>(const std::string& driver_root)> open_driver;

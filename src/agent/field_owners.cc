@@ -25,4 +25,14 @@ std::map<std::string, std::set<std::string>> LabelOwners(const kube::Object& obj
   return owners;
 }
 
+std::set<std::string> ManagersOf(const kube::Object& object) {
+  std::set<std::string> managers;
+  const boost::json::value* entries = Find(object, {"metadata", "managedFields"});
+  if (entries == nullptr || !entries->is_array()) return managers;
+  for (const boost::json::value& entry : entries->get_array()) {
+    if (entry.is_object()) managers.insert(FindText(entry.get_object(), {"manager"}));
+  }
+  return managers;
+}
+
 }  // namespace aliquot::agent

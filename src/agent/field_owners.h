@@ -14,4 +14,7 @@ namespace aliquot::agent {
 // `subresource` entries do not count. Source: Kubernetes documentation, "Server-Side Apply".
 std::map<std::string, std::set<std::string>> LabelOwners(const kube::Object& object);
 
+// All field managers of an object.
+std::set<std::string> ManagersOf(const kube::Object& object);
+
 }  // namespace aliquot::agent

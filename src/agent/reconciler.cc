@@ -101,6 +101,16 @@ void KeepRefused(const share::Plan& former, const gpu::Inventory& inventory, sha
             });
 }
 
+void Withhold(const WithheldGpus& withheld, share::Plan& plan) {
+  for (share::PlannedResource& resource : plan.resources) {
+    std::erase_if(resource.devices, [&](const share::PlannedDevice& device) {
+      const auto gpu = withheld.find(device.gpu_uuid);
+      return gpu != withheld.end() && !gpu->second.contains(device.device_uuid);
+    });
+  }
+  std::erase_if(plan.resources, [](const auto& resource) { return resource.devices.empty(); });
+}
+
 }  // namespace
 
 void Reconciler::SetConfig(std::shared_ptr<const config::Config> config, cdi::Options cdi_options) {
@@ -140,10 +150,18 @@ void Reconciler::SetHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
   PublishMetrics();
 }
 
+void Reconciler::SetWithheld(WithheldGpus withheld) {
+  if (withheld_ == withheld) return;
+  withheld_ = std::move(withheld);
+  Reconcile();
+}
+
 void Reconciler::Reconcile() {
   if (!config_ || !inventory_) return;
   share::Plan built = share::BuildPlan(*inventory_, *config_);
+  whole_plan_.reset();
   if (!withdrawn_.empty()) {
+    whole_plan_ = std::make_shared<const share::Plan>(built);
     built.resources.clear();
     built.conditions = {{share::Condition::Severity::kWarning, "node",
                          fmt::format("nothing is advertised: {}", withdrawn_)}};
@@ -152,6 +170,7 @@ void Reconciler::Reconcile() {
   if (plan_ && withdrawn_.empty() && SameDevices(*planned_inventory_, *inventory_)) {
     KeepRefused(*plan_, *inventory_, built);
   }
+  Withhold(withheld_, built);
   planned_inventory_ = inventory_;
   auto plan = std::make_shared<const share::Plan>(std::move(built));
   const cdi::Roots roots = cdi::ResolveRoots(config_->flags);
@@ -159,6 +178,7 @@ void Reconciler::Reconcile() {
   cdi::PublishedDevices cdi_devices = WriteCdiFiles(host, roots);
   LogConditions(*plan);
   plan_ = plan;
+  if (!whole_plan_) whole_plan_ = plan_;
   dependencies_.plugins.Apply(plan_, Answers(std::move(host), roots, std::move(cdi_devices)));
   PublishMetrics();
 }

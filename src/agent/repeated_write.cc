@@ -32,6 +32,14 @@ void RepeatedWrite::Check() {
   });
 }
 
+void RepeatedWrite::Changed() {
+  if (error_.empty() && delay_ > kFirstDelay) {
+    delay_ = kFirstDelay;
+    dependencies_.executor.Cancel(std::exchange(timer_, 0));
+  }
+  Check();
+}
+
 void RepeatedWrite::OnWritten(const Status& status) {
   in_flight_ = false;
   error_ = status.ok() ? std::string() : status.error().message;

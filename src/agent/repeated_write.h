@@ -40,8 +40,11 @@ class RepeatedWrite {
   RepeatedWrite(const RepeatedWrite&) = delete;
   RepeatedWrite& operator=(const RepeatedWrite&) = delete;
 
-  // Something changed, on one side or the other.
+  // What is there changed.
   void Check();
+  // What should be changed: not more than one write a second, but no longer wait either, unless
+  // writes fail.
+  void Changed();
 
   // Of the newest write; empty if it succeeded.
   const std::string& error() const { return error_; }

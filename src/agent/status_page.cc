@@ -7,6 +7,7 @@
 
 #include <boost/json.hpp>
 
+#include "agent/containers.h"
 #include "config/effective.h"
 
 namespace aliquot::agent {
@@ -39,21 +40,6 @@ json::object ConfigToJson(const ConfigKeeper::View& view) {
           {"refusal", OrNull(view.reason)},
           {"problems", config::ToJson(view.diagnostics)},
           {"effective", std::move(effective)}};
-}
-
-json::object ClusterToJson(const ClusterStatus& cluster) {
-  json::array watches;
-  for (const ClusterSource::WatchStatus& watch : cluster.watches) {
-    watches.push_back({{"what", watch.what},
-                       {"name", OrNull(watch.name)},
-                       {"synced", watch.synced},
-                       {"error", OrNull(watch.error)}});
-  }
-  return {{"node", cluster.node},
-          {"policy", OrNull(cluster.policy)},
-          {"policyProblems", json::value_from(cluster.policy_problems)},
-          {"noAnswerYet", OrNull(cluster.silent)},
-          {"watches", std::move(watches)}};
 }
 
 json::object DriverToJson(const AgentStatus& status) {
@@ -123,6 +109,25 @@ json::object PlanToJson(const share::Plan& plan) {
   return {{"resources", std::move(resources)}, {"conditions", std::move(conditions)}};
 }
 
+// By device, then by container.
+json::object HoldersToJson(const std::vector<rpc::HeldDevices>& held) {
+  json::object devices;
+  for (const rpc::HeldDevices& each : held) {
+    std::map<std::string, json::array> ids;
+    for (const std::string& id : each.ids) ids[DeviceOf(id)].emplace_back(id);
+    for (auto& [device, list] : ids) {
+      json::value& holders = devices[device];
+      if (holders.is_null()) holders = json::array();
+      holders.get_array().push_back({{"namespace", each.pod_namespace},
+                                     {"pod", each.pod},
+                                     {"container", each.container},
+                                     {"resource", each.resource},
+                                     {"ids", std::move(list)}});
+    }
+  }
+  return devices;
+}
+
 json::array PluginsToJson(const deviceplugin::ManagerStatus& manager) {
   json::array plugins;
   for (const deviceplugin::PluginStatus& plugin : manager.plugins) {
@@ -137,6 +142,16 @@ json::array PluginsToJson(const deviceplugin::ManagerStatus& manager) {
                        {"lastSentAt", OrNull(plugin.last_sent)}});
   }
   return plugins;
+}
+
+json::object MigToJson(const MigStatus& mig) {
+  return {{"config", OrNull(mig.label)},
+          {"state", OrNull(mig.state)},
+          {"since", OrNull(mig.since)},
+          {"reason", OrNull(mig.reason)},
+          {"phase", mig.phase},
+          {"configurationsFrom", OrNull(mig.layouts)},
+          {"gpusWithheld", json::array(mig.withheld.begin(), mig.withheld.end())}};
 }
 
 json::array SharesToJson(const std::vector<grants::GrantRow>& rows) {
@@ -169,7 +184,7 @@ json::array SharesToJson(const std::vector<grants::GrantRow>& rows) {
 }  // namespace
 
 std::string AgentStatus::NotReady() const {
-  if (!config.withdrawn.empty()) return {};
+  if (idle || !config.withdrawn.empty()) return {};
   if (!config.serving) {
     std::string why = "no valid configuration yet";
     if (!cluster) return why;
@@ -203,9 +218,10 @@ json::value ToJson(const AgentStatus& status, const std::vector<std::string>& re
   page["startedAt"] = Rfc3339(status.started_at);
   page["ready"] = status.NotReady().empty();
   page["notReadyBecause"] = OrNull(status.NotReady());
+  page["idle"] = status.idle;
   page["simulated"] = status.inventory && status.inventory->simulated();
   page["config"] = ConfigToJson(status.config);
-  if (status.cluster) page["cluster"] = ClusterToJson(*status.cluster);
+  if (status.cluster) page["cluster"] = ToJson(*status.cluster);
   page["driver"] = DriverToJson(status);
   if (status.inventory) {
     page["gpus"] = GpusToJson(*status.inventory);
@@ -213,6 +229,9 @@ json::value ToJson(const AgentStatus& status, const std::vector<std::string>& re
   }
   if (status.health) page["health"] = HealthToJson(*status.health);
   if (status.plan) page["plan"] = PlanToJson(*status.plan);
+  if (status.mig) page["mig"] = MigToJson(*status.mig);
+  page["holders"] = status.held ? json::value(HoldersToJson(*status.held)) : json::value(nullptr);
+  page["holdersError"] = OrNull(status.held_error);
   page["cdiError"] = OrNull(status.cdi_error);
   page["kubelet"] = {{"registrationEnabled", status.plugins.registration_enabled},
                      {"present", status.plugins.kubelet_present},

@@ -13,6 +13,7 @@
 #include <set>
 #include <utility>
 
+#include "arbiter/gang.h"
 #include "base/file.h"
 
 namespace aliquot::arbiter {
@@ -59,6 +60,27 @@ ArbiterThread::Gpu& ArbiterThread::GpuOf(const std::string& uuid) {
   return gpus_.try_emplace(uuid, tuning_).first->second;
 }
 
+void ArbiterThread::FindGangs() {
+  gangs_.clear();
+  for (auto& [uuid, gpu] : gpus_) {
+    for (const auto& [tenant, spec] : gpu.tenants) gangs_[tenant].push_back(&gpu);
+  }
+  std::erase_if(gangs_, [](const auto& gang) { return gang.second.size() < 2; });
+}
+
+// Whether a GPU has to decide again.
+bool ArbiterThread::AlignGangs() {
+  bool again = false;
+  for (auto& [tenant, gpus] : gangs_) {
+    std::vector<Scheduler*> schedulers;
+    for (Gpu* gpu : gpus) schedulers.push_back(&gpu->scheduler);
+    if (!AlignTurns(tenant, schedulers)) continue;
+    for (Gpu* gpu : gpus) gpu->rung = true;
+    again = true;
+  }
+  return again;
+}
+
 void ArbiterThread::SetTenant(const std::string& uuid, std::uint64_t tenant,
                               const ComputeSpec& spec) {
   {
@@ -67,6 +89,7 @@ void ArbiterThread::SetTenant(const std::string& uuid, std::uint64_t tenant,
     gpu.tenants[tenant] = spec;
     gpu.scheduler.SetTenant(tenant, spec);
     gpu.rung = true;
+    FindGangs();
   }
   Wake();
 }
@@ -85,6 +108,7 @@ void ArbiterThread::RemoveTenant(const std::string& uuid, std::uint64_t tenant) 
     gpu.tenants.erase(tenant);
     gpu.rung = true;
     if (gpu.tenants.empty()) gpus_.erase(entry);
+    FindGangs();
   }
   Wake();
 }
@@ -149,9 +173,15 @@ void ArbiterThread::Run() {
     {
       std::lock_guard lock(mutex_);
       ++counters_.wakes;
+      // A turn that begins on one GPU may have to begin on others; that settles in a round or two.
+      for (int round = 0; round < 3; ++round) {
+        for (auto& [uuid, gpu] : gpus_) {
+          const Nanos now = MonotonicNow();
+          if (gpu.rung || (gpu.next && *gpu.next <= now)) StepGpu(gpu, now);
+        }
+        if (!AlignGangs()) break;
+      }
       for (auto& [uuid, gpu] : gpus_) {
-        const Nanos now = MonotonicNow();
-        if (gpu.rung || (gpu.next && *gpu.next <= now)) StepGpu(gpu, now);
         if (gpu.next) until = std::min(until.value_or(*gpu.next), *gpu.next);
       }
     }

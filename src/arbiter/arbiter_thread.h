@@ -72,14 +72,17 @@ class ArbiterThread {
   void Run();
   void StepGpu(Gpu& gpu, Nanos now);
   void WriteGates(Gpu& gpu);
+  bool AlignGangs();
   void Sleep(std::optional<Nanos> until);
   void Wake();
   Gpu& GpuOf(const std::string& uuid);
+  void FindGangs();
 
   const Tuning tuning_;
   const UniqueFd wake_;       // eventfd
   mutable std::mutex mutex_;  // guards what follows: changed by callers, read by the thread
   std::map<std::string, Gpu> gpus_;
+  std::map<std::uint64_t, std::vector<Gpu*>> gangs_;  // tenants of several GPUs
   Counters counters_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;

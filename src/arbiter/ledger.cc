@@ -51,8 +51,6 @@ Reservation Ledger::Reserve(ProcessId id, std::uint64_t bytes, std::uint64_t cre
       answer.outcome = Reservation::Outcome::kRevoke;
     } else if (bytes <= limit_ && Sum(debts(), OthersCredit(id)) >= answer.shortfall) {
       answer.outcome = Reservation::Outcome::kWait;
-    } else {
-      ++denied_;
     }
     return answer;
   }

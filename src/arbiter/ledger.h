@@ -56,7 +56,7 @@ class Ledger {
   // `bytes` are needed, `credit` welcome on top; `context` says that they are for a context, whose
   // true size NVML settles later. Unknown processes are denied.
   Reservation Reserve(ProcessId process, std::uint64_t bytes, std::uint64_t credit, bool context);
-  // The caller gave up waiting on the process's behalf.
+  // The process was told no.
   void CountDenied() { ++denied_; }
   // Bytes it holds no more. False, and everything released, if it did not hold that much.
   bool Release(ProcessId process, std::uint64_t bytes);

@@ -132,8 +132,8 @@ void Pages::SetMemory(std::uint32_t gpu, const MemorySnapshot& memory) {
   memory_[gpu] = memory;
   aliquot_memory& page = control_->gpu[gpu].memory;
   const std::uint32_t seq = Load(page.seq);
-  Store(page.seq, seq + 1);
-  __atomic_thread_fence(__ATOMIC_RELEASE);
+  // Acquire keeps the stores below from becoming visible before it.
+  __atomic_exchange_n(&page.seq, seq + 1, __ATOMIC_ACQ_REL);
   Store(page.process_count, memory.process_count);
   Store(page.limit, memory.limit);
   Store(page.outside, memory.outside);

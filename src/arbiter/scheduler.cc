@@ -30,6 +30,7 @@ void Scheduler::RemoveTenant(TenantId id) {
   tenants_.erase(id);
   if (latency_ == id) latency_.reset();
   if (catch_up_ == id) catch_up_.reset();
+  if (led_ == id) led_.reset();
 }
 
 void Scheduler::AddProcess(ProcessId id, TenantId tenant) {
@@ -178,6 +179,16 @@ bool Scheduler::Active(TenantId id) const {
 std::optional<Scheduler::TenantId> Scheduler::turn() const {
   if (!holder_) return std::nullopt;
   return processes_.at(*holder_).tenant;
+}
+
+void Scheduler::SetFollows(TenantId id, bool follows) {
+  const auto entry = tenants_.find(id);
+  if (entry != tenants_.end()) entry->second.follows = follows;
+}
+
+bool Scheduler::TakesTurnsHere(TenantId id) const {
+  const auto entry = tenants_.find(id);
+  return turns_ && entry != tenants_.end() && Backlogged(entry->second);
 }
 
 void Scheduler::SetGates(int level, Nanos span) {

@@ -71,7 +71,7 @@ struct Tuning {
   Nanos forget = std::chrono::milliseconds(50);    // idle for so long = no longer active
   Nanos recent = std::chrono::milliseconds(100);   // caps remember others for so long
   Nanos residence = std::chrono::seconds(1);       // in flight for so long = persistent kernel
-  Nanos slice = std::chrono::microseconds(1024);   // the hardware's time slice
+  Nanos slice = std::chrono::microseconds(2048);   // the hardware's time slice
   Nanos classify = std::chrono::milliseconds(10);  // time constant of "backlogged"
   double backlogged_above = 0.97;
   Nanos poll_busy = std::chrono::microseconds(200);
@@ -120,6 +120,15 @@ class Scheduler {
   // Processes whose status page must be read before the next Step: all that do not ring.
   bool MustWatch(ProcessId process) const { return !GateOf(process).ring; }
 
+  // For tenants of several GPUs, whose turns begin together on all of them: see AlignTurns. A
+  // tenant that follows here gets a turn when it is led, or when nobody else wants one. `led` is
+  // the tenant to have the turn now, as soon as what runs has drained; none = by the rules.
+  void SetFollows(TenantId tenant, bool follows);
+  void Lead(std::optional<TenantId> tenant) { led_ = tenant; }
+  std::optional<TenantId> led() const { return led_; }
+  // Whether the tenant is one of several that take turns here.
+  bool TakesTurnsHere(TenantId tenant) const;
+
   ComputeUse UseOf(TenantId tenant) const;
   // Has work, or had within Tuning::forget.
   bool Active(TenantId tenant) const;
@@ -134,6 +143,7 @@ class Scheduler {
     double tokens = 0;        // kCapped: ns it may still use
     bool throttled = false;   // kCapped: used up its tokens
     bool over_burst = false;  // kLatency: too far ahead, counts as normal
+    bool follows = false;     // takes its turns when led
     bool active = false;
     bool wants = false;  // by the newest samples of its processes
     bool in_flight = false;
@@ -185,6 +195,8 @@ class Scheduler {
   void ChooseTurn(int level);
   bool TakesTurns(const Process& process, int level) const;
   std::optional<ProcessId> Pick(int level, std::optional<ProcessId> except) const;
+  bool MayPick(const Process& process) const;
+  bool MustYield(const Process& holder, int level) const;
   bool Before(const Process& a, const Process& b) const;
   bool Gappy(const Process& process) const;
   bool InTurn(ProcessId id, const Process& process) const;
@@ -205,6 +217,7 @@ class Scheduler {
 
   std::optional<TenantId> latency_;   // admitted ahead of everybody
   std::optional<TenantId> catch_up_;  // alone until it no longer lags
+  std::optional<TenantId> led_;       // shall have the turn
   bool turns_ = false;                // backlogged processes take turns
   std::optional<ProcessId> holder_;   // whose turn it is
   Nanos turn_start_{0};

@@ -100,6 +100,22 @@ bool Scheduler::Before(const Process& a, const Process& b) const {
   return a.service < b.service;
 }
 
+// A tenant that is led goes before all rules, one that follows after them.
+bool Scheduler::MayPick(const Process& process) const {
+  if (led_) return process.tenant == *led_;
+  return !tenants_.at(process.tenant).follows;
+}
+
+// The holder's turn ends early when another is led, or when it is no longer led itself.
+bool Scheduler::MustYield(const Process& holder, int level) const {
+  const bool led = led_ == holder.tenant;
+  if (led || (!led_ && !tenants_.at(holder.tenant).follows)) return false;
+  return std::any_of(processes_.begin(), processes_.end(), [&](const auto& entry) {
+    const Process& process = entry.second;
+    return process.sample.want && TakesTurns(process, level) && MayPick(process);
+  });
+}
+
 std::optional<Scheduler::ProcessId> Scheduler::Pick(int level,
                                                     std::optional<ProcessId> except) const {
   // With a latency tenant about, only one process may have work left over from an earlier turn:
@@ -111,12 +127,18 @@ std::optional<Scheduler::ProcessId> Scheduler::Pick(int level,
                TakesTurns(process, level);
   }
   std::optional<ProcessId> best;
+  bool best_first = false;
   for (const auto& [id, process] : processes_) {
     if (id == except || (except && InTurn(id, process)) || !process.sample.want ||
         !TakesTurns(process, level))
       continue;
     if (latency && residue && !process.sample.in_flight) continue;
-    if (!best || Before(process, processes_.at(*best))) best = id;
+    const bool first = MayPick(process);
+    const bool better =
+        !best || (first != best_first ? first : Before(process, processes_.at(*best)));
+    if (!better) continue;
+    best = id;
+    best_first = first;
   }
   return best;
 }
@@ -190,7 +212,9 @@ void Scheduler::ChooseTurn(int level) {
   }
   const std::optional<ProcessId> next = Pick(level, holder_);
   if (!next) return;
-  const bool gone = holder_idle_ && now_ - *holder_idle_ >= tuning_.grace;
+  const bool gone =
+      (holder_idle_ && now_ - *holder_idle_ >= tuning_.grace) || MustYield(holder, level);
+  if (led_ == holder.tenant && !holder_idle_) return;
   if (!gone && now_ - turn_start_ < TurnOf(*holder_)) return;
   if (!gone && Before(holder, processes_.at(*next))) {
     turn_start_ = now_;  // still the least served: on it goes

@@ -256,17 +256,21 @@ int Server::TimeoutMs(Nanos now) {
   return static_cast<int>(std::clamp<std::int64_t>(wait, 0, 60'000));
 }
 
-void Server::Tick(Nanos now) {
+void Server::Beat() {
   for (auto& [id, session] : sessions_) {
     if (session->greeted) session->pages->Beat();
   }
+}
+
+void Server::ServeDue(Nanos now) {
   for (auto& [id, grant] : grants_) {
-    if (grant->memory.next_expiry().value_or(Nanos::max()) <= now) {
-      grant->memory.Expire(now);
-      RetryPending(*grant, now);
-      grant->memory.Publish();
-    }
-    if (!grant->pending.empty()) RetryPending(*grant, now);
+    const bool expired = grant->memory.next_expiry().value_or(Nanos::max()) <= now;
+    const bool due = std::any_of(grant->pending.begin(), grant->pending.end(),
+                                 [now](const Pending& pending) { return pending.deadline <= now; });
+    if (!expired && !due) continue;
+    grant->memory.Expire(now);
+    RetryPending(*grant, now);
+    grant->memory.Publish();
   }
 }
 
@@ -282,8 +286,9 @@ void Server::Run() {
     if (stopping_) return;
     for (int i = 0; i < count; ++i) Handle(events[static_cast<std::size_t>(i)].data.u64);
     const Nanos now = MonotonicNow();
+    ServeDue(now);
     if (now - beat >= std::chrono::milliseconds(kBeatMs - 1)) {
-      Tick(now);
+      Beat();
       beat = now;
     }
     timeout = TimeoutMs(now);

@@ -91,7 +91,8 @@ class Server {
   Status Watch(int fd, std::uint64_t what);
   void Run();
   int TimeoutMs(Nanos now);
-  void Tick(Nanos now);
+  void Beat();
+  void ServeDue(Nanos now);
   void Handle(std::uint64_t what);
   ComputeSpec ComputeOf(const GrantSpec& spec, const DeviceShare& device) const;
 
@@ -112,7 +113,7 @@ class Server {
               std::uint64_t value, std::string detail);
   // server_memory.cc
   void OnReserve(Session& session, const aliquot_reserve& request);
-  bool TryReserve(Session& session, const aliquot_reserve& request, bool may_wait);
+  Reservation::Outcome TryReserve(Session& session, const aliquot_reserve& request, bool may_wait);
   void OnAmount(Session& session, const aliquot_amount& amount, std::uint16_t type);
   void OnList(Session& session, const aliquot_list& request);
   void RetryPending(Grant& grant, Nanos now);

@@ -6,6 +6,13 @@
 #include "arbiter/server_state.h"
 
 namespace aliquot::arbiter {
+namespace {
+
+// A process may have given memory back and told its sibling so before we read of it: a no is only
+// said after everything that was sent until now was read.
+constexpr Nanos kSecondThought = std::chrono::milliseconds(1);
+
+}  // namespace
 
 std::uint64_t Server::ContextBytes(const std::string& uuid) const {
   const auto seen = context_bytes_.find(uuid);
@@ -14,35 +21,42 @@ std::uint64_t Server::ContextBytes(const std::string& uuid) const {
 
 void Server::OnReserve(Session& session, const aliquot_reserve& request) {
   if (!session.uses_gpu) return Misbehaved(session, "a reservation by an observer");
-  if (TryReserve(session, request, true)) return;
   Grant& grant = *session.grant;
+  const std::uint64_t id = session.id;
+  const Reservation::Outcome outcome = TryReserve(session, request, true);
+  if (outcome == Reservation::Outcome::kGranted) return;
   // A process asks one thing at a time; more would be an attempt to make us remember without bound.
-  const auto waiting = std::count_if(grant.pending.begin(), grant.pending.end(),
-                                     [&](auto& p) { return p.session == session.id; });
+  const auto waiting =
+      std::count_if(grant.pending.begin(), grant.pending.end(),
+                    [id](const Pending& pending) { return pending.session == id; });
   if (waiting >= 4) return Misbehaved(session, "many reservations at once");
-  grant.pending.push_back({session.id, request, MonotonicNow() + options_.reserve_wait});
+  const Nanos wait =
+      outcome == Reservation::Outcome::kWait ? options_.reserve_wait : kSecondThought;
+  grant.pending.push_back({id, request, MonotonicNow() + wait});
 }
 
-// Answers unless it must wait; whether it did.
-bool Server::TryReserve(Session& session, const aliquot_reserve& request, bool may_wait) {
+// Answers, unless the answer would be no and it may wait.
+Reservation::Outcome Server::TryReserve(Session& session, const aliquot_reserve& request,
+                                        bool may_wait) {
   Grant& grant = *session.grant;
   const bool context = request.kind == ALIQUOT_KIND_CONTEXT;
   std::uint64_t bytes = request.bytes;
   if (context && bytes == 0) bytes = ContextBytes(grant.spec.devices[request.gpu].uuid);
   const Reservation answer =
       grant.memory.Reserve(session.id, request.gpu, bytes, request.credit, context);
-  if (answer.outcome == Reservation::Outcome::kWait && may_wait) return false;
-  if (answer.outcome == Reservation::Outcome::kWait) grant.memory.CountDenied(request.gpu);
+  const bool granted = answer.outcome == Reservation::Outcome::kGranted;
+  if (!granted && may_wait) return answer.outcome;
   const std::uint64_t id = session.id;
-  grant.memory.Publish();
   bool sent = false;
-  if (answer.outcome == Reservation::Outcome::kGranted) {
+  if (granted) {
+    grant.memory.Publish();
     aliquot_grant frame{};
     frame.header = {ALIQUOT_GRANT, sizeof frame, request.header.id};
     frame.bytes = answer.bytes;
     frame.credit = answer.credit;
     sent = Send(session, &frame, sizeof frame);
   } else {
+    grant.memory.CountDenied(request.gpu);
     const Ledger& ledger = grant.memory.ledger(request.gpu);
     aliquot_deny frame{};
     frame.header = {ALIQUOT_DENY, sizeof frame, request.header.id};
@@ -51,7 +65,7 @@ bool Server::TryReserve(Session& session, const aliquot_reserve& request, bool m
     sent = Send(session, &frame, sizeof frame);
   }
   if (!sent) Drop(id);
-  return true;
+  return answer.outcome;
 }
 
 void Server::OnAmount(Session& session, const aliquot_amount& amount, std::uint16_t type) {
@@ -71,12 +85,17 @@ void Server::RetryPending(Grant& grant, Nanos now) {
   // In order of arrival; taken out first, because an answer that cannot be sent ends its session.
   std::deque<Pending> waiting;
   waiting.swap(grant.pending);
-  for (const Pending& pending : waiting) {
+  for (Pending& pending : waiting) {
     const auto session = sessions_.find(pending.session);
     if (session == sessions_.end()) continue;
-    if (!TryReserve(*session->second, pending.request, now < pending.deadline)) {
-      grant.pending.push_back(pending);
+    const bool may_wait = now < pending.deadline;
+    const Reservation::Outcome outcome = TryReserve(*session->second, pending.request, may_wait);
+    if (outcome == Reservation::Outcome::kGranted || !may_wait) continue;
+    // Nothing is left to wait for.
+    if (outcome == Reservation::Outcome::kDenied) {
+      pending.deadline = std::min(pending.deadline, now + kSecondThought);
     }
+    grant.pending.push_back(pending);
   }
 }
 

@@ -84,7 +84,9 @@ struct Node {
     inventory.gpus.push_back(gpu);
   }
 
-  SpecInput Input() const { return {config, inventory, host, roots, files, hooks, options}; }
+  SpecInput Input() const {
+    return {config, inventory, host, roots, files, hooks, options, with_files};
+  }
 
   config::Config config;
   gpu::Inventory inventory;
@@ -93,6 +95,7 @@ struct Node {
   DriverFiles files;
   Hooks hooks{"/usr/bin/nvidia-ctk", {}};
   Options options;
+  bool with_files = true;
 };
 
 // What a runtime's strict decoder accepts: known keys of the right kind, nothing else.
@@ -199,6 +202,7 @@ TEST(GpuSpec, ASimulatedNodeShowsNoDeviceFileEvenIfTheHostHasSome) {
   Node node;
   node.AddT4();
   node.inventory.simulated_node = "t4-x1";
+  node.with_files = false;
   const Spec spec = BuildGpuSpec(node.Input()).spec;
   ASSERT_THAT(spec.devices, SizeIs(1));
   EXPECT_THAT(spec.devices[0].edits.env, ElementsAre("ALIQUOT_SIMULATED_NODE=t4-x1"));
@@ -305,6 +309,29 @@ TEST(BuildSpecs, ARealNodeWithoutDriverFilesIsAnErrorAndASimulatedOneIsNot) {
   EXPECT_FALSE(BuildSpecs(node.config, node.inventory, node.host, node.roots, {}).ok());
   node.inventory.simulated_node = "t4-x1";
   EXPECT_TRUE(BuildSpecs(node.config, node.inventory, node.host, node.roots, {}).ok());
+}
+
+TEST(BuildSpecs, ASimulatedNodeHasTheFilesThatWereWrittenForIt) {
+  Node node;
+  node.AddT4();
+  node.inventory.simulated_node = "t4-x1";
+  TempTree tree;
+  tree.File(std::string(kLib) + "/libcuda.so.580.159.04");
+  node.roots.driver = tree.root();
+  const auto build = [&] {
+    auto set = BuildSpecs(node.config, node.inventory, node.host, node.roots, {});
+    EXPECT_TRUE(set.ok()) << set.error().message;
+    return set->specs.at(0);
+  };
+  EXPECT_THAT(build().common.mounts, IsEmpty()) << "a real driver's";
+  tree.File("/usr/share/aliquot/simulated-node", "a100-40gb-x8\n");
+  EXPECT_THAT(build().common.mounts, IsEmpty()) << "another node's";
+  tree.File("/usr/share/aliquot/simulated-node", "t4-x1\n");
+  const Spec spec = build();
+  EXPECT_EQ(spec.common.mounts.at(0).host_path,
+            "/run/nvidia/driver/usr/lib/x86_64-linux-gnu/libcuda.so.580.159.04");
+  EXPECT_THAT(spec.devices.at(0).edits.device_nodes, SizeIs(3));
+  EXPECT_THAT(spec.devices.at(0).edits.env, ElementsAre("ALIQUOT_SIMULATED_NODE=t4-x1"));
 }
 
 std::map<std::string, std::string> ByContainerPath(const ContainerEdits& edits) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -32,10 +33,18 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
     while (!stopping) {
       if (std::exchange(refresh, false)) observer->RequestRefresh();
       observer->WatchProcesses(process_interval);
+      if (!jobs.empty()) {
+        const DriverJob job = std::move(jobs.front());
+        jobs.pop_front();
+        lock.unlock();
+        observer->Run(job);
+        lock.lock();
+        continue;
+      }
       lock.unlock();
       const Clock::Duration idle = observer->Step(event_wait);
       lock.lock();
-      wake.wait_for(lock, idle, [this] { return stopping || refresh; });
+      wake.wait_for(lock, idle, [this] { return stopping || refresh || !jobs.empty(); });
     }
     lock.unlock();
     observer.reset();  // closes the driver on its own thread
@@ -78,10 +87,12 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
   std::mutex listener_mutex;  // guards the pointer during a call
   GpuMonitorListener* listener;
 
-  std::mutex mutex;  // guards the flags: set by the monitor, read by the driver thread, or reverse
+  // Guards what follows: set by the monitor, read by the driver thread, or reverse.
+  std::mutex mutex;
   std::condition_variable wake;
   bool stopping = false;
   bool refresh = false;
+  std::deque<DriverJob> jobs;
   Clock::Duration process_interval{};
   bool finished = false;
 
@@ -107,6 +118,12 @@ void GpuMonitor::Start() {
 void GpuMonitor::Refresh() {
   std::lock_guard lock(worker_->mutex);
   worker_->refresh = true;
+  worker_->wake.notify_all();
+}
+
+void GpuMonitor::Run(DriverJob job) {
+  std::lock_guard lock(worker_->mutex);
+  worker_->jobs.push_back(std::move(job));
   worker_->wake.notify_all();
 }
 

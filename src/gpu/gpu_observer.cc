@@ -58,6 +58,25 @@ Clock::Duration GpuObserver::Step(Clock::Duration max_wait) {
   return WaitForEvents(wait) ? Clock::Duration::zero() : wait;
 }
 
+void GpuObserver::Run(const DriverJob& job) {
+  const Status connected = connection_ == nullptr ? Connect() : Status();
+  if (connected.ok()) {
+    if (job.alone) {
+      connection_->events.reset();
+      connection_->session.reset();
+    }
+    job.run(&connection_->api, [this] {
+      if (connection_->events) WaitForEvents(Clock::Duration::zero());
+    });
+    if (job.alone) Disconnect();
+  } else {
+    job.run(connected.error(), [] {});
+  }
+  RequestRefresh();
+  Poll();
+  job.done();
+}
+
 Status GpuObserver::Connect() {
   tracker_.Begin("dlopen");
   Result<std::unique_ptr<Driver>> driver = source_.Load();

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,6 +57,20 @@ class GpuMonitorListener {
   virtual void OnProcesses(std::shared_ptr<const ProcessSnapshot>) {}
 };
 
+// Work for the driver thread beside watching: what changes the GPUs does so here, so that nothing
+// of this process talks to the driver at the same time.
+struct DriverJob {
+  // Handles the events that came meanwhile; to be called now and then by what takes long.
+  using Breathe = std::function<void()>;
+  // The driver is loaded, but a session is the job's own affair. An error if there is no driver.
+  std::function<void(const Result<const NvmlApi*>& api, const Breathe& breathe)> run;
+  // Once what the job left behind has been looked at and told to the listener.
+  std::function<void()> done;
+  // Closes the watching session first: an open one counts as a client of every GPU and would keep a
+  // reset, and with it a change of the MIG mode, from taking place. Events of that time are lost.
+  bool alone = false;
+};
+
 struct ObserverOptions {
   HostFiles files;
   HealthPolicy policy;
@@ -88,6 +103,8 @@ class GpuObserver {
   Clock::Duration Step(Clock::Duration max_wait);
   // The next step has a full look at all GPUs.
   void RequestRefresh() { next_poll_ = next_full_ = clock_.Now(); }
+  // Does the job, then has a full look at all GPUs.
+  void Run(const DriverJob& job);
   // From the next step on looks at the processes on all GPUs every `interval`; zero = never.
   void WatchProcesses(Clock::Duration interval);
 

@@ -19,6 +19,8 @@ inline CUstream PerThread(CUstream stream) {
 // Whether work on the stream is being captured now. One relaxed load if nothing is. (A `_ptsz`
 // function passes PerThread(stream).)
 bool Capturing(CUstream stream);
+// Whether any stream may be.
+bool AnyCapture();
 
 // Makes this thread's calls harmless to captures elsewhere, for as long as it lives.
 class RelaxedCapture {

@@ -34,8 +34,10 @@ void Ended() {
 
 }  // namespace
 
+bool AnyCapture() { return Load(&g_captures) != 0; }
+
 bool Capturing(CUstream stream) {
-  if (__builtin_expect(Load(&g_captures) == 0, 1)) return false;
+  if (__builtin_expect(!AnyCapture(), 1)) return false;
   // The legacy stream can't be captured, and asking about it would break a capture.
   if (stream == nullptr || stream == LegacyStream()) return false;
   int status = 0;

@@ -11,12 +11,15 @@
 #include "interposer/cuda_device.h"
 #include "interposer/cuda_hooks.h"
 #include "interposer/cuda_settle.h"
+#include "interposer/gate.h"
 #include "interposer/real.h"
 
 namespace aliquot::interposer {
 namespace {
 
 constexpr int kDevices = 64;
+// A graph that was never measured.
+constexpr uint64_t kGraphGuessNs = 500'000;
 
 // Bytes of the allocation nodes of each graph and executable graph that has any.
 constinit BlockTable g_bytes = {};
@@ -100,22 +103,19 @@ void NoteLaunched(CUgraphExec exec) {
   g_bytes.Put(block, &former);
 }
 
-// A launch or an upload, after which the graph's memory is there. If the share has not enough left
-// for all of it, other graphs' memory that is not in use may do.
+// For a launch or an upload, after which the graph's memory is there. If the share has not enough
+// left, other graphs' memory that is not in use is given back first.
 template <typename Call>
 CUresult WithGraphMemory(CUgraphExec exec, Call call) {
   if (__builtin_expect(Load(&g_in_use) == 0, 1)) return call();
   const CUdevice device = CurrentDevice();
   const int gpu = GpuOf(device);
   if (gpu < 0 || device >= kDevices) return call();
-  uint64_t need = NeedOf(exec);
-  if (need != 0 && !Reserve(static_cast<unsigned>(gpu), need, ALIQUOT_KIND_GRAPH)) {
-    const uint64_t unused = Less(Read(device, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT),
-                                 Read(device, CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT));
-    need = Less(need, unused);
-    if (!ReserveOrSettle(static_cast<unsigned>(gpu), need, ALIQUOT_KIND_GRAPH)) {
-      return CUDA_ERROR_OUT_OF_MEMORY;
-    }
+  const uint64_t need = NeedOf(exec);
+  const auto place = static_cast<unsigned>(gpu);
+  if (need != 0 && !Reserve(place, need, ALIQUOT_KIND_GRAPH)) {
+    cuDeviceGraphMemTrim(device);
+    if (!ReserveOrSettle(place, need, ALIQUOT_KIND_GRAPH)) return CUDA_ERROR_OUT_OF_MEMORY;
   }
   const CUresult result = call();
   if (result == CUDA_SUCCESS) NoteLaunched(exec);
@@ -235,6 +235,7 @@ CUresult cuGraphInstantiateWithParams_ptsz(CUgraphExec* exec, CUgraph graph, voi
 CUresult cuGraphExecDestroy(CUgraphExec exec) {
   static constinit Real<decltype(cuGraphExecDestroy)> real("cuGraphExecDestroy");
   Forget(exec);
+  ForgetCost(GraphKey(exec));
   return real(exec);
 }
 
@@ -250,12 +251,14 @@ CUresult cuGraphUpload_ptsz(CUgraphExec exec, CUstream stream) {
 
 CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream) {
   static constinit Real<decltype(cuGraphLaunch)> real("cuGraphLaunch");
-  return WithGraphMemory(exec, [&] { return real(exec, stream); });
+  return Gated({stream, GraphKey(exec), kGraphGuessNs},
+               [&] { return WithGraphMemory(exec, [&] { return real(exec, stream); }); });
 }
 
 CUresult cuGraphLaunch_ptsz(CUgraphExec exec, CUstream stream) {
   static constinit Real<decltype(cuGraphLaunch_ptsz)> real("cuGraphLaunch_ptsz");
-  return WithGraphMemory(exec, [&] { return real(exec, stream); });
+  return Gated({PerThread(stream), GraphKey(exec), kGraphGuessNs},
+               [&] { return WithGraphMemory(exec, [&] { return real(exec, stream); }); });
 }
 
 CUresult cuDeviceGraphMemTrim(CUdevice device) {
@@ -264,4 +267,17 @@ CUresult cuDeviceGraphMemTrim(CUdevice device) {
   Add(&g_trims, uint64_t{1});
   if (result == CUDA_SUCCESS && device < kDevices) SettleDevice(device);
   return result;
+}
+
+// An updated graph is another one as far as its duration goes.
+CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode* node, int* result) {
+  static constinit Real<decltype(cuGraphExecUpdate)> real("cuGraphExecUpdate");
+  ForgetCost(GraphKey(exec));
+  return real(exec, graph, node, result);
+}
+
+CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph, void* result) {
+  static constinit Real<decltype(cuGraphExecUpdate_v2)> real("cuGraphExecUpdate_v2");
+  ForgetCost(GraphKey(exec));
+  return real(exec, graph, result);
 }

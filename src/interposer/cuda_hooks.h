@@ -59,7 +59,7 @@ ALIQUOT_EXPORT CUresult cuMemPoolSetAttribute(CUmemoryPool, int, void*);
 ALIQUOT_EXPORT CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool*, void*, int,
                                                            unsigned long long);
 
-// Memory of graphs: cuda_graph.cc
+// Graphs: cuda_graph.cc
 ALIQUOT_EXPORT CUresult cuGraphAddMemAllocNode(CUgraphNode*, CUgraph, const CUgraphNode*, size_t,
                                                CUDA_MEM_ALLOC_NODE_PARAMS*);
 ALIQUOT_EXPORT CUresult cuGraphAddNode(CUgraphNode*, CUgraph, const CUgraphNode*, size_t,
@@ -76,6 +76,8 @@ ALIQUOT_EXPORT CUresult cuGraphInstantiateWithFlags(CUgraphExec*, CUgraph, unsig
 ALIQUOT_EXPORT CUresult cuGraphInstantiateWithParams(CUgraphExec*, CUgraph, void*);
 ALIQUOT_EXPORT CUresult cuGraphInstantiateWithParams_ptsz(CUgraphExec*, CUgraph, void*);
 ALIQUOT_EXPORT CUresult cuGraphExecDestroy(CUgraphExec);
+ALIQUOT_EXPORT CUresult cuGraphExecUpdate(CUgraphExec, CUgraph, CUgraphNode*, int*);
+ALIQUOT_EXPORT CUresult cuGraphExecUpdate_v2(CUgraphExec, CUgraph, void*);
 ALIQUOT_EXPORT CUresult cuGraphUpload(CUgraphExec, CUstream);
 ALIQUOT_EXPORT CUresult cuGraphUpload_ptsz(CUgraphExec, CUstream);
 ALIQUOT_EXPORT CUresult cuGraphLaunch(CUgraphExec, CUstream);
@@ -108,3 +110,37 @@ ALIQUOT_EXPORT CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream, CUgraph, cons
                                                          const void*, size_t, int);
 ALIQUOT_EXPORT CUresult cuStreamEndCapture(CUstream, CUgraph*);
 ALIQUOT_EXPORT CUresult cuStreamEndCapture_ptsz(CUstream, CUgraph*);
+
+// Kernels: cuda_launch.cc
+ALIQUOT_EXPORT CUresult cuLaunchKernel(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned,
+                                       unsigned, unsigned, CUstream, void**, void**);
+ALIQUOT_EXPORT CUresult cuLaunchKernel_ptsz(CUfunction, unsigned, unsigned, unsigned, unsigned,
+                                            unsigned, unsigned, unsigned, CUstream, void**, void**);
+ALIQUOT_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig*, CUfunction, void**, void**);
+ALIQUOT_EXPORT CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig*, CUfunction, void**, void**);
+ALIQUOT_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction, unsigned, unsigned, unsigned,
+                                                  unsigned, unsigned, unsigned, unsigned, CUstream,
+                                                  void**);
+ALIQUOT_EXPORT CUresult cuLaunchCooperativeKernel_ptsz(CUfunction, unsigned, unsigned, unsigned,
+                                                       unsigned, unsigned, unsigned, unsigned,
+                                                       CUstream, void**);
+ALIQUOT_EXPORT CUresult cuLaunchCooperativeKernelMultiDevice(CUDA_LAUNCH_PARAMS*, unsigned,
+                                                             unsigned);
+ALIQUOT_EXPORT CUresult cuLaunch(CUfunction);
+ALIQUOT_EXPORT CUresult cuLaunchGrid(CUfunction, int, int);
+ALIQUOT_EXPORT CUresult cuLaunchGridAsync(CUfunction, int, int, CUstream);
+ALIQUOT_EXPORT CUresult cuLaunchHostFunc(CUstream, CUhostFn, void*);
+ALIQUOT_EXPORT CUresult cuLaunchHostFunc_ptsz(CUstream, CUhostFn, void*);
+ALIQUOT_EXPORT CUresult cuStreamAddCallback(CUstream, CUstreamCallback, void*, unsigned);
+ALIQUOT_EXPORT CUresult cuStreamAddCallback_ptsz(CUstream, CUstreamCallback, void*, unsigned);
+
+// Waiting for the GPU: cuda_sync.cc
+ALIQUOT_EXPORT CUresult cuStreamSynchronize(CUstream);
+ALIQUOT_EXPORT CUresult cuStreamSynchronize_ptsz(CUstream);
+ALIQUOT_EXPORT CUresult cuStreamQuery(CUstream);
+ALIQUOT_EXPORT CUresult cuStreamQuery_ptsz(CUstream);
+ALIQUOT_EXPORT CUresult cuCtxSynchronize();
+ALIQUOT_EXPORT CUresult cuCtxSynchronize_v2(CUcontext);
+ALIQUOT_EXPORT CUresult cuEventSynchronize(CUevent);
+ALIQUOT_EXPORT CUresult cuStreamDestroy(CUstream);
+ALIQUOT_EXPORT CUresult cuStreamDestroy_v2(CUstream);

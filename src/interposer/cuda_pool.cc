@@ -36,6 +36,7 @@ uint32_t g_freed = 0;
 constinit Real<CUresult(CUmemoryPool, int, void*)> real_attribute("cuMemPoolGetAttribute");
 constinit Real<CUresult(CUmemoryPool*, CUdevice)> real_device_pool("cuDeviceGetMemPool");
 constinit Real<decltype(cuMemFreeAsync)> real_free("cuMemFreeAsync");
+constinit Real<decltype(cuMemPoolTrimTo)> real_trim("cuMemPoolTrimTo");
 
 uint64_t Read(CUmemoryPool pool, int attribute) {
   uint64_t value = 0;
@@ -106,16 +107,22 @@ bool SettleAllocation(CUmemoryPool handle, int gpu, uint64_t reserved) {
   return false;
 }
 
-// Reserves what the pool may take for an allocation: all of it, rounded to the pool's steps; if the
-// share has not that much left, what the pool's unused memory does not cover.
+// Reserves what the pool may take for an allocation: all of it, rounded to the pool's steps. If the
+// share has not that much left, the pool first gives back what it does not use; what it can't give
+// back yet, because the GPU has not come to the free, may serve all the same.
 bool ReserveForPool(CUmemoryPool pool, unsigned gpu, uint64_t bytes, uint64_t* need) {
   if (__builtin_add_overflow(bytes, kPoolStep - 1, need)) return false;
   *need = *need / kPoolStep * kPoolStep;
   if (Reserve(gpu, *need, ALIQUOT_KIND_POOL)) return true;
+  {
+    const RelaxedCapture relaxed;
+    real_trim(pool, 0);
+  }
+  if (ReserveOrSettle(gpu, *need, ALIQUOT_KIND_POOL)) return true;
   const uint64_t unused = Less(Read(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT),
                                Read(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT));
-  if (unused >= bytes) *need = 0;
-  return ReserveOrSettle(gpu, *need, ALIQUOT_KIND_POOL);
+  *need = 0;
+  return unused >= bytes;
 }
 
 template <typename Allocate>
@@ -239,8 +246,7 @@ CUresult cuMemPoolDestroy(CUmemoryPool handle) {
 }
 
 CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep) {
-  static constinit Real<decltype(cuMemPoolTrimTo)> real("cuMemPoolTrimTo");
-  const CUresult result = real(pool, keep);
+  const CUresult result = real_trim(pool, keep);
   if (result == CUDA_SUCCESS) SettlePool(pool, GpuOfPool(pool, CurrentGpu()));
   return result;
 }

@@ -6,8 +6,10 @@
 
 #include "interposer/cuda_device.h"
 #include "interposer/cuda_hooks.h"
+#include "interposer/exported.h"
 #include "interposer/ledger.h"
 #include "interposer/real.h"
+#include "interposer/session.h"
 #include "interposer/share_file.h"
 
 using namespace aliquot::interposer;
@@ -60,4 +62,13 @@ CUresult cuDeviceTotalMem_v2(size_t* bytes, CUdevice device) {
   const CUresult result = real(bytes, device);
   if (result == CUDA_SUCCESS && bytes != nullptr) *bytes = LimitOf(device, *bytes);
   return result;
+}
+
+int aliquotInterposerMemory(unsigned gpu, uint64_t physical_free, uint64_t* total, uint64_t* free) {
+  if (!SessionOpened()) return -1;
+  const MemoryAnswer answer = QueryMemory(gpu, physical_free);
+  if (!answer.limited) return 0;
+  *total = answer.total;
+  *free = answer.free;
+  return 1;
 }

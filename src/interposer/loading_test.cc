@@ -41,12 +41,19 @@ TEST(Library, ExportsWhatTheDriverExports) {
   for (const std::string& name : Functions(ALIQUOT_SIM_CUDA_PATH)) {
     EXPECT_TRUE(name.rfind("cu", 0) != 0 || ours.count(name) == 1) << name;
   }
-  EXPECT_EQ(ours.size(), 682u);
+  EXPECT_EQ(ours.size(), 683u);  // and aliquotInterposerMemory
+}
+
+TEST(Library, ExportsWhatNvmlExports) {
+  const std::set<std::string> ours = Functions(ALIQUOT_INTERPOSER_NVML_PATH);
+  for (const std::string& name : Functions(ALIQUOT_SIM_NVML_PATH)) {
+    EXPECT_TRUE(name.rfind("nvml", 0) != 0 || ours.count(name) == 1) << name;
+  }
 }
 
 // Runs in any container: nothing is needed but a glibc of CentOS 7's age.
 TEST(Library, NeedsAnOldGlibcOnly) {
-  for (const std::string library : {ALIQUOT_INTERPOSER_PATH}) {
+  for (const std::string library : {ALIQUOT_INTERPOSER_PATH, ALIQUOT_INTERPOSER_NVML_PATH}) {
     const std::string dynamic = Output("readelf -dW " + library);
     const std::regex needed("\\(NEEDED\\)\\s+Shared library: \\[(\\S+)\\]");
     for (std::sregex_iterator it(dynamic.begin(), dynamic.end(), needed), end; it != end; ++it) {

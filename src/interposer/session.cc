@@ -26,8 +26,13 @@ constexpr int kLowestDescriptor = 500;
 const aliquot_control kNoControl = {};
 aliquot_status g_own_status;
 
-const aliquot_control* g_control = &kNoControl;
-aliquot_status* g_status = &g_own_status;
+}  // namespace
+
+const aliquot_control* current_control = &kNoControl;
+aliquot_status* current_status = &g_own_status;
+
+namespace {
+
 // The number stays the same when the session is opened again, so that a thread that just read it
 // never writes to what the application opened in its place.
 int g_socket = -1;
@@ -45,8 +50,8 @@ void AfterForkInChild() {
   Store(&g_socket, -1);
   Store(&g_connected, 0u);
   Store(&g_tried, 0u);
-  StoreRelease(&g_control, &kNoControl);
-  StoreRelease(&g_status, &g_own_status);
+  StoreRelease(&current_control, &kNoControl);
+  StoreRelease(&current_status, &g_own_status);
   g_open_lock.Forget();
   g_request_lock.Forget();
   ForgetHeld();
@@ -68,15 +73,15 @@ int InstallSocket(int fd) {
 void Install(const void* what) {
   const auto* result = static_cast<const HandshakeResult*>(what);
   Store(&g_socket, InstallSocket(result->socket));
-  StoreRelease(&g_control, result->control);
-  StoreRelease(&g_status, result->status);
+  StoreRelease(&current_control, result->control);
+  StoreRelease(&current_status, result->status);
   StoreRelease(&g_connected, 1u);
 }
 
 // With g_open_lock held.
 bool Open() {
   HandshakeResult result = {};
-  HandshakeRequest request = {&GrantedShare(), kRole, Load(&g_control), {}};
+  HandshakeRequest request = {&GrantedShare(), kRole, Load(&current_control), {}};
   Locked lock(&g_request_lock);
   BeginHandOver(request.held);
   if (!Shake(request, &result)) return false;
@@ -119,9 +124,9 @@ bool Hear(uint32_t id, aliquot_header* answer, size_t room, uint64_t deadline) {
 
 }  // namespace
 
-const aliquot_control* Control() { return LoadAcquire(&g_control); }
-aliquot_status* Status() { return LoadAcquire(&g_status); }
 bool AgentConnected() { return LoadAcquire(&g_connected) != 0; }
+
+bool SessionOpened() { return Control() != &kNoControl; }
 
 bool Reopen() {
   Locked lock(&g_open_lock);
@@ -138,7 +143,7 @@ bool EnsureSession() {
       Lost();
       Reopen();
     }
-    return Load(&g_control) != &kNoControl;
+    return SessionOpened();
   }
   const Share& share = GrantedShare();
   if (!share.present || share.gpu_count == 0) {
@@ -146,7 +151,7 @@ bool EnsureSession() {
     return false;
   }
   Locked lock(&g_open_lock);
-  if (Load(&g_tried) != 0) return Load(&g_control) != &kNoControl;
+  if (Load(&g_tried) != 0) return SessionOpened();
   if (!g_fork_handled) {
     g_fork_handled = true;
     ::pthread_atfork(nullptr, nullptr, &AfterForkInChild);
@@ -159,7 +164,7 @@ bool EnsureSession() {
   if (!AgentConnected()) Log("no agent behind %s", share.directory);
   if (kWatched) StartWatcher();
   StoreRelease(&g_tried, 1u);
-  return Load(&g_control) != &kNoControl;
+  return SessionOpened();
 }
 
 bool Ask(aliquot_header* request, uint16_t type, size_t size, aliquot_header* answer, size_t room,

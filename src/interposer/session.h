@@ -15,10 +15,15 @@ namespace aliquot::interposer {
 // Whether pages of an agent are there (the agent may be gone meanwhile).
 bool EnsureSession();
 
+// Whether a session was ever opened; opens none.
+bool SessionOpened();
+
 // Never null: a page of zeros, or of the process alone, as long as there is no session. What they
 // point to stays mapped for ever; another agent brings other pages.
-const aliquot_control* Control();
-aliquot_status* Status();
+extern const aliquot_control* current_control;  // of this file's functions alone
+extern aliquot_status* current_status;
+inline const aliquot_control* Control() { return LoadAcquire(&current_control); }
+inline aliquot_status* Status() { return LoadAcquire(&current_status); }
 
 // False once the agent hung up, until it is back.
 bool AgentConnected();

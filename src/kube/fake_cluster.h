@@ -17,14 +17,9 @@
 #include "kube/client.h"
 #include "kube/fake_fields.h"
 #include "kube/fake_selectors.h"
+#include "kube/watch_stream.h"
 
 namespace aliquot::kube {
-
-// One line of a watch stream.
-struct WatchEvent {
-  std::string type;  // ADDED, MODIFIED, DELETED or BOOKMARK
-  Object object;
-};
 
 // A store with the API server's rules: one resourceVersion counter for everything, uid, generation,
 // managedFields, optimistic locking, updates that change nothing are no change, status kept apart

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "metrics/cluster_metrics.h"
 #include "metrics/grant_metrics.h"
 #include "metrics/process.h"
 
@@ -43,6 +44,7 @@ TEST(AgentMetrics, ThePageListsExactlyTheRegistry) {
   Registry registry;
   AgentMetrics metrics(registry);
   GrantMetrics grants(registry);
+  ClusterMetrics cluster(registry);
   AddProcessMetrics(registry, "/proc");
   std::set<std::string> rows;
   for (const Family* family : registry.families()) {
@@ -55,6 +57,7 @@ TEST(AgentMetrics, NamesFollowTheConventions) {
   Registry registry;
   AgentMetrics metrics(registry);
   GrantMetrics grants(registry);
+  ClusterMetrics cluster(registry);
   AddProcessMetrics(registry, "/proc");
   for (const Family* family : registry.families()) {
     const Descriptor& descriptor = family->descriptor();

@@ -141,7 +141,8 @@ int main(int argc, char** argv) {
   if (argc < 2) return 2;
   const std::string name = argv[1];
   const Arguments arguments(argv + 2, argv + argc);
-  if (!PlayLoading(name, arguments) && !PlayCharged(name, arguments)) {
+  if (!PlayLoading(name, arguments) && !PlayCharged(name, arguments) &&
+      !PlayWorking(name, arguments) && !PlayNvml(name, arguments)) {
     Fail(__FILE__, __LINE__, "no scenario " + name);
   }
   return 0;

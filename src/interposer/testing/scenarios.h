@@ -6,7 +6,9 @@
 
 namespace aliquot::sim::cuda::testing {
 
-// Scenarios about memory; false if the name is not theirs.
+// Scenarios about memory, work and NVML; false if the name is not theirs.
 bool PlayCharged(const std::string& name, const Arguments& arguments);
+bool PlayWorking(const std::string& name, const Arguments& arguments);
+bool PlayNvml(const std::string& name, const Arguments& arguments);
 
 }  // namespace aliquot::sim::cuda::testing
