@@ -345,7 +345,8 @@ TEST_F(GrantManagerTest, FewerReplicasNeverPromiseMoreThanThereIs) {
 // A kubelet that hands out free replicas, pods that come and go, and an administrator who cannot
 // make up his mind.
 TEST_F(GrantManagerTest, PromisesNeverExceedTheDevice) {
-  std::mt19937 random(20261122);
+  std::minstd_rand engine(20261122);
+  const auto random = [&] { return static_cast<unsigned>(engine() / 7); };
   std::map<std::string, std::vector<std::string>> pods;  // name → replicas
   int refused = 0, made = 0;
   for (int step = 0; step < 300; ++step) {
