@@ -165,6 +165,18 @@ TEST_F(GrantManagerTest, GrantsSurviveAReboot) {
   EXPECT_TRUE(server_.served.contains(grant.id));
 }
 
+TEST_F(GrantManagerTest, WhatCannotBeServedIsTriedAgain) {
+  const Grant grant = Allocate({"GPU-a::0"});
+  server_ = FakeShareServer();
+  server_.error = Error{Code::kUnavailable, "no descriptors"};
+  GrantManager next({clock_, log_, store_, server_, processes_, RandomId, nullptr});
+  ASSERT_TRUE(next.Start().ok());
+  EXPECT_TRUE(server_.served.empty());
+  server_.error.reset();
+  next.SetHeld({Held("pod", {"GPU-a::0"})});
+  EXPECT_TRUE(server_.served.contains(grant.id));
+}
+
 // Every step of Allocate and of the end of a grant leaves files from which the next start goes on.
 TEST_F(GrantManagerTest, CrashBetweenAnyTwoSteps) {
   Grant grant = Allocate({"GPU-a::0"});
