@@ -16,6 +16,7 @@
 #include "agent/file_watch.h"
 #include "agent/gpu_presence.h"
 #include "agent/idle_node.h"
+#include "agent/kubelet_holders.h"
 #include "agent/reconciler.h"
 #include "agent/status_page.h"
 #include "base/executor.h"
@@ -23,6 +24,7 @@
 #include "cdi/writer.h"
 #include "deviceplugin/directory_watch.h"
 #include "deviceplugin/plugin_manager.h"
+#include "grants/arbiter_server.h"
 #include "http/published.h"
 #include "http/server.h"
 #include "metrics/agent_metrics.h"
@@ -49,9 +51,10 @@ constexpr char kDefaultPluginDirectory[] = "/var/lib/kubelet/device-plugins";
 
 http::Response Json(std::string body) { return {200, "application/json", std::move(body) + "\n"}; }
 
-cdi::Options CdiOptions(const config::AgentSettings& settings) {
+cdi::Options CdiOptions(const config::AgentSettings& settings, const EnforcedShares& shares) {
   return {{settings.cdi_feature_flags.begin(), settings.cdi_feature_flags.end()},
-          {settings.cdi_disable_hooks.begin(), settings.cdi_disable_hooks.end()}};
+          {settings.cdi_disable_hooks.begin(), settings.cdi_disable_hooks.end()},
+          shares.libraries()};
 }
 
 }  // namespace
@@ -67,6 +70,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
         recent_(recent),
         started_at_(clock.WallNow()),
         metrics_(registry_),
+        grant_metrics_(registry_),
         cluster_metrics_(registry_),
         keeper_(options_.sources, options_.state_dir,
                 options_.cluster ? ConfigKeeper::Mode::kCluster : ConfigKeeper::Mode::kFile, clock,
@@ -87,10 +91,12 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   Status StartServing();
   // Builds what talks to the kubelet.
   Status StartPlugins();
+  void StartShares();
   void StartContainers();
   Status StartHttp();
   Status WatchConfig();
   Status StartCluster();
+  Status StartMig();
   void StartMonitor();
   // The driver is let go while nothing is asked of it, so that it can be replaced or reset.
   void UpdateMonitor();
@@ -110,6 +116,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   void OnDriverAvailable() override;
   void OnHealth(std::shared_ptr<const gpu::HealthSnapshot> health) override;
   void OnHang(const gpu::HangReport& report) override;
+  void OnProcesses(std::shared_ptr<const gpu::ProcessSnapshot> processes) override;
 
   // On the executor.
   void OnAllocate(const std::string& resource, const std::vector<std::string>& ids,
@@ -123,6 +130,9 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   void OnLabelsSwitched() override { UpdateMonitor(); }
   void OnClusterSilent() override;
   void OnNode(const kube::Object* node) override;
+  void OnMigWish(const MigWish& wish) override {
+    if (mig_) mig_->SetWish(wish);
+  }
 
   const AgentOptions options_;
   const Clock& clock_;
@@ -131,6 +141,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   const std::chrono::system_clock::time_point started_at_;
   metrics::Registry registry_;
   metrics::AgentMetrics metrics_;
+  metrics::GrantMetrics grant_metrics_;
   metrics::ClusterMetrics cluster_metrics_;
   http::Published<AgentStatus> status_;  // made on the executor, read by the HTTP thread
   std::atomic<Clock::Duration::rep> last_beat_{0};
@@ -142,6 +153,8 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::unique_ptr<rpc::DevicePluginServers> transport_;
   std::unique_ptr<rpc::KubeletClient> registrar_;
   std::unique_ptr<deviceplugin::InotifyDirectory> directory_;
+  std::unique_ptr<KubeletHolders> holders_;
+  std::unique_ptr<EnforcedShares> shares_;
   std::unique_ptr<deviceplugin::PluginManager> plugins_;
   std::optional<Reconciler> reconciler_;
   // That the monitor was started with.
@@ -157,6 +170,8 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::unique_ptr<IdleNode> idle_node_;    // while there is no GPU
   std::unique_ptr<GpuPresence> presence_;  // likewise
   std::unique_ptr<ClusterMode> cluster_;
+  std::unique_ptr<MigMode> mig_;  // only in a cluster
+  std::unique_ptr<FileWatch> mig_config_watch_;
   std::unique_ptr<FileWatch> config_watch_;
   std::unique_ptr<http::Server> http_;
   bool reload_pending_ = false;
@@ -208,8 +223,8 @@ Status Agent::Impl::StartOrWait() {
 Status Agent::Impl::StartServing() {
   if (Status plugins = StartPlugins(); !plugins.ok()) return plugins;
   if (Status watch = WatchConfig(); !watch.ok()) return watch;
-  if (Status cluster = StartCluster(); !cluster.ok()) return cluster;
   StartContainers();
+  if (Status cluster = StartCluster(); !cluster.ok()) return cluster;
   if (!cluster_) ReloadConfig();
   UpdateMonitor();
   return {};
@@ -238,11 +253,32 @@ Status Agent::Impl::StartPlugins() {
   transport_ =
       std::make_unique<rpc::DevicePluginServers>(*poller_, directory, rpc::NewInstanceId());
   if (!socket.empty()) registrar_ = std::make_unique<rpc::KubeletClient>(socket);
+  StartShares();
   plugins_ =
       std::make_unique<deviceplugin::PluginManager>(deviceplugin::PluginManager::Dependencies{
           executor_, clock_, log_, *transport_, registrar_.get(), *directory_, this});
-  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_});
+  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_, *shares_});
   return {};
+}
+
+void Agent::Impl::StartShares() {
+  const std::string& socket = keeper_.settings().kubelet_socket;
+  if (!socket.empty()) holders_ = std::make_unique<KubeletHolders>(PodResourcesSocket(socket));
+  const auto changed = [this] {
+    if (monitor_) monitor_->WatchProcesses(shares_->process_interval());
+    if (reconciler_) Publish();
+  };
+  const auto make_server = [this] {
+    // On the arbiter's thread; families may be used by any.
+    return grants::ArbiterServer::Start(
+        [this](const arbiter::GrantEvent& event) {
+          grant_metrics_.CountEvent(grants::NameOf(event.kind));
+        },
+        log_);
+  };
+  shares_ = std::make_unique<EnforcedShares>(
+      options_.shares, EnforcedShares::Dependencies{executor_, clock_, log_, grant_metrics_,
+                                                    holders_.get(), changed, make_server});
 }
 
 Status Agent::Impl::StartCluster() {
@@ -253,6 +289,34 @@ Status Agent::Impl::StartCluster() {
       ClusterMode::Dependencies{executor_, clock_, log_, cluster_metrics_,
                                 static_cast<ClusterMode::Listener&>(*this)},
       *std::move(client), *options_.cluster);
+  return StartMig();
+}
+
+Status Agent::Impl::StartMig() {
+  if (!options_.mig) return {};
+  MigAgentOptions mig = *options_.mig;
+  mig.node.node = options_.cluster->wish.node;
+  mig.node.layouts.config_map_namespace = options_.cluster->wish.ns;
+  const auto drive = [this](gpu::DriverJob job) {
+    if (monitor_) monitor_->Run(std::move(job));
+    return monitor_ != nullptr;
+  };
+  const auto withhold = [this](const WithheldGpus& withheld) {
+    reconciler_->SetWithheld(withheld);
+  };
+  mig_ = std::make_unique<MigMode>(
+      std::move(mig),
+      MigMode::Agent{executor_, clock_, log_, cluster_->client(), pod_resources_.get(), drive,
+                     withhold, [this] { return plugins_->lists_sent(); }, [this] { Publish(); }});
+  const std::string& path = options_.mig->node.layouts.file;
+  if (path.empty()) return {};
+  auto watch = FileWatch::Start(*poller_, path, [this] {
+    executor_.PostAfter(kSettle, [this] {
+      if (mig_) mig_->node().ReloadFile();
+    });
+  });
+  if (!watch.ok()) return watch.error();
+  mig_config_watch_ = std::move(*watch);
   return {};
 }
 
@@ -322,6 +386,7 @@ void Agent::Impl::UpdateMonitor() {
   if (monitor_) {
     if (!monitor_->Stop()) abandoned_.push_back(std::move(monitor_));
     monitor_.reset();
+    if (mig_) mig_->node().OnDriverThread(false);
     driver_error_.clear();
     metrics_.driver_up.Set(0);
   }
@@ -344,6 +409,8 @@ void Agent::Impl::StartMonitor() {
                                                executor_, log_,
                                                static_cast<gpu::GpuMonitorListener&>(*this));
   monitor_->Start();
+  monitor_->WatchProcesses(shares_->process_interval());
+  if (mig_) mig_->node().OnDriverThread(true);
 }
 
 void Agent::Impl::ReloadConfig() {
@@ -356,7 +423,10 @@ void Agent::Impl::OnConfigTried(bool changed) {
   if (changed) {
     reconciler_->SetWithdrawn(view.withdrawn);
     UpdateMonitor();
-    if (view.serving) reconciler_->SetConfig(view.serving, CdiOptions(keeper_.settings()));
+    if (view.serving) {
+      shares_->SetConfig(*view.serving);
+      reconciler_->SetConfig(view.serving, CdiOptions(keeper_.settings(), *shares_));
+    }
     OnDevicesChanged();
   }
   if (cluster_) cluster_->OnConfigTried(view);
@@ -374,7 +444,9 @@ void Agent::Impl::OnClusterSilent() {
   Publish();
 }
 
-void Agent::Impl::OnNode(const kube::Object*) {}
+void Agent::Impl::OnNode(const kube::Object* node) {
+  if (mig_ && node != nullptr) mig_->node().OnNode(*node);
+}
 
 void Agent::Impl::Heartbeat() {
   last_beat_.store(clock_.Now().time_since_epoch().count());
@@ -390,6 +462,7 @@ void Agent::Impl::Publish() {
   status.version = kVersion;
   status.started_at = started_at_;
   status.config = keeper_.view();
+  if (mig_) status.mig = mig_->node().status();
   status.driver_error = driver_error_;
   status.hang = hang_;
   status.idle = presence_ != nullptr;
@@ -403,6 +476,8 @@ void Agent::Impl::Publish() {
     status.plan = reconciler_->plan();
     status.cdi_error = reconciler_->cdi_error();
     status.plugins = plugins_->status();
+    status.shares = shares_->rows();
+    status.shares_error = shares_->error();
   }
   if (containers_) {
     status.held = containers_->held();
@@ -421,6 +496,7 @@ void Agent::Impl::OnInventory(std::shared_ptr<const gpu::Inventory> inventory) {
                {"simulated", inventory->simulated() ? inventory->simulated_node : "no"}});
     reconciler_->SetInventory(inventory);
     OnDevicesChanged();
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
@@ -430,6 +506,7 @@ void Agent::Impl::OnDriverUnavailable(const Error& error) {
     if (!monitor_) return;
     driver_error_ = error.message;
     metrics_.driver_up.Set(0);
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
@@ -439,6 +516,7 @@ void Agent::Impl::OnDriverAvailable() {
     if (!monitor_) return;
     driver_error_.clear();
     metrics_.driver_up.Set(1);
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
@@ -458,6 +536,12 @@ void Agent::Impl::OnHang(const gpu::HangReport& report) {
   Publish();
 }
 
+void Agent::Impl::OnProcesses(std::shared_ptr<const gpu::ProcessSnapshot> processes) {
+  executor_.Post([this, processes = std::move(processes)] {
+    if (monitor_) shares_->SetProcesses(*processes);
+  });
+}
+
 void Agent::Impl::OnAllocate(const std::string& resource, const std::vector<std::string>&,
                              Clock::Duration duration, bool ok) {
   metrics_.CountAllocation(resource, ok, duration);
@@ -467,6 +551,7 @@ void Agent::Impl::OnAllocate(const std::string& resource, const std::vector<std:
 void Agent::Impl::OnListSent(const std::string& resource, std::size_t, std::size_t) {
   metrics_.list_updates.Increment({resource});
   lists_changed_ = true;
+  if (mig_) mig_->node().OnListSent();
   executor_.Post([this] { Publish(); });
 }
 
@@ -479,6 +564,7 @@ void Agent::Impl::OnRegistration(const std::string& resource, bool ok) {
 bool Agent::Impl::Stop() {
   if (std::exchange(stopped_, true)) return !stuck_;
   if (http_) http_->Stop();
+  mig_config_watch_.reset();
   std::promise<void> done;
   executor_.Post([&] {
     stuck_ = !abandoned_.empty();
@@ -486,6 +572,7 @@ bool Agent::Impl::Stop() {
     presence_.reset();
     idle_node_.reset();
     config_watch_.reset();
+    mig_.reset();
     cluster_.reset();
     pod_resources_.reset();
     containers_.reset();
@@ -496,6 +583,8 @@ bool Agent::Impl::Stop() {
   executor_.Stop();
   reconciler_.reset();
   plugins_.reset();
+  shares_.reset();
+  holders_.reset();
   registrar_.reset();
   transport_.reset();
   directory_.reset();

@@ -75,10 +75,12 @@ ClusterMode::ClusterMode(Dependencies dependencies, std::unique_ptr<kube::Client
 
 void ClusterMode::OnWish(const Wish& wish) {
   const bool another_offer = !wish_ || wish_->config != wish.config;
+  const bool another_mig = !wish_ || wish_->mig != wish.mig;
   const bool needed_labels = needs_labels();
   wish_ = wish;
   silent_.clear();
   if (another_offer) dependencies_.listener.OnOffer(wish.config);
+  if (another_mig) dependencies_.listener.OnMigWish(wish.mig);
   if (needed_labels != needs_labels()) dependencies_.listener.OnLabelsSwitched();
   PublishLabels();
 }

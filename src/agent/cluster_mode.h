@@ -47,6 +47,8 @@ class ClusterMode final : private ClusterListener {
     virtual void OnClusterSilent() = 0;
     // The agent's Node changed; null if it does not exist.
     virtual void OnNode(const kube::Object* node) = 0;
+    // The cluster wants this of the MIG node flow. Comes with the first offer.
+    virtual void OnMigWish(const MigWish& wish) = 0;
   };
   struct Dependencies {
     Executor& executor;

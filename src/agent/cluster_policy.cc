@@ -40,6 +40,29 @@ class Reader {
     return {};
   }
 
+  // The truth of the variable `name` of migManager.env; others are noted.
+  bool MigVariable(std::string_view name) {
+    const json::value* value = Value({"migManager", "env"});
+    const json::array* list = value == nullptr ? nullptr : value->if_array();
+    bool truth = false;
+    if (value != nullptr && list == nullptr) Note("spec.migManager.env is not a list");
+    if (list == nullptr) return truth;
+    for (const json::value& entry : *list) {
+      const json::object* pair = entry.if_object();
+      const std::string found = pair == nullptr ? "" : FindText(*pair, {"name"});
+      if (found != name) {
+        Note(fmt::format("spec.migManager.env: \"{}\" does not change anything here", found));
+        continue;
+      }
+      const std::string text = ToLower(FindText(*pair, {"value"}));
+      truth = text == "true" || text == "1";
+      if (!truth && text != "false" && text != "0") {
+        Note(fmt::format("spec.migManager.env: {} is \"{}\", expected true or false", name, text));
+      }
+    }
+    return truth;
+  }
+
   // Takes the variables of spec.<section>.env that `wanted` accepts.
   void Environment(std::string_view section, bool (*wanted)(const config::Option&)) {
     const json::value* value = Value({section, "env"});
@@ -98,6 +121,9 @@ Policy ReadPolicy(const kube::Object& object) {
   policy.labels_enabled = reader.Bool("gfd", "enabled", true);
   policy.config_map = reader.Text({"devicePlugin", "config", "name"});
   policy.default_key = reader.Text({"devicePlugin", "config", "default"});
+  policy.mig.enabled = reader.Bool("migManager", "enabled", true);
+  policy.mig.config_map = reader.Text({"migManager", "config", "name"});
+  policy.mig.allow_reboot = reader.MigVariable("WITH_REBOOT");
   reader.Environment("gfd", OfTheLabels);
   reader.Environment("devicePlugin", OfThePlugin);
   if (std::string strategy = reader.Text({"mig", "strategy"}); !strategy.empty()) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/mig_wish.h"
 #include "kube/client.h"
 
 namespace aliquot::agent {
@@ -18,6 +19,8 @@ struct Policy {
   bool labels_enabled = true;    // gfd.enabled
   std::string config_map = {};   // devicePlugin.config.name; empty: none
   std::string default_key = {};  // devicePlugin.config.default
+  // migManager: enabled, config.name, and WITH_REBOOT of env.
+  MigWish mig = {};
   // MIG_STRATEGY of mig.strategy, and of devicePlugin.env and gfd.env what sets options of the
   // configuration or of health checks and CDI hooks. mig.strategy beats the lists.
   std::map<std::string, std::string> environment = {};

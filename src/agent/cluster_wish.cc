@@ -84,6 +84,9 @@ Wish MakeWish(const WishOptions& options, const Labels& node_labels, const Polic
     const bool paused = wish.labels_because.find("=paused-for-") != std::string::npos;
     wish.labels = paused ? LabelMode::kHold : LabelMode::kRemove;
   }
+  wish.mig = policy.mig;
+  // As while the driver is exchanged: paused-for-driver-upgrade.
+  if (!KeptOff(node_labels, "mig-manager").empty()) wish.mig.enabled = false;
   if (!policy.labels_enabled) {
     wish.labels = LabelMode::kRemove;
     wish.labels_because = fmt::format("clusterpolicy {} has gfd.enabled: false", policy.name);

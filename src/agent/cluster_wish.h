@@ -27,6 +27,7 @@ struct Wish {
   ConfigOffer config;
   LabelMode labels = LabelMode::kPublish;
   std::string labels_because;  // unless kPublish
+  MigWish mig;
   std::vector<std::string> policy_problems;
 
   friend bool operator==(const Wish&, const Wish&) = default;

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "agent/enforced_shares.h"
+#include "agent/mig_flow.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "cdi/build.h"
@@ -33,6 +35,7 @@ class Reconciler {
     deviceplugin::PluginManager& plugins;
     cdi::SpecWriter& cdi_files;
     metrics::AgentMetrics& metrics;
+    EnforcedShares& shares;
   };
 
   explicit Reconciler(Dependencies dependencies) : dependencies_(std::move(dependencies)) {}
@@ -45,6 +48,11 @@ class Reconciler {
   // stays until then.
   void ForgetDevices();
   void SetHealth(std::shared_ptr<const gpu::HealthSnapshot> health);
+  // Keeps devices of GPUs that are being changed from the kubelet, until told otherwise: of these
+  // GPUs only those that stay are offered. They vanish from the lists instead of turning unhealthy:
+  // that is what will be true of them, the node's capacity then is what can be had, and the
+  // devices that are created in their place come as any new ones. Nobody holds one at that time.
+  void SetWithheld(WithheldGpus withheld);
 
   // Null until configuration and inventory are known.
   const std::shared_ptr<const share::Plan>& plan() const { return plan_; }
@@ -73,6 +81,7 @@ class Reconciler {
   std::shared_ptr<const share::Plan> whole_plan_;
   std::shared_ptr<const gpu::Inventory> planned_inventory_;  // that plan_ was made from
   std::uint64_t inventory_generation_ = 0;
+  WithheldGpus withheld_;
   std::string cdi_error_;
   std::vector<share::Condition> logged_conditions_;
 };

@@ -12,9 +12,11 @@
 
 #include "agent/cluster_status.h"
 #include "agent/config_keeper.h"
+#include "agent/mig_status.h"
 #include "agent/reconciler.h"
 #include "deviceplugin/plugin_manager.h"
 #include "gpu/gpu_observer.h"
+#include "grants/manager.h"
 #include "rpc/pod_resources_client.h"
 
 namespace aliquot::agent {
@@ -37,6 +39,9 @@ struct AgentStatus {
   std::optional<gpu::HangReport> hang;  // the driver call in progress that hangs
   std::string cdi_error;
   deviceplugin::ManagerStatus plugins;
+  std::optional<MigStatus> mig;  // absent where no label of a Node is followed
+  std::vector<grants::GrantRow> shares;
+  std::string shares_error;  // why shares cannot be given out; empty if they can
 
   // Why the node is not ready to be used; empty if it is. For /readyz.
   std::string NotReady() const;
