@@ -7,10 +7,9 @@
 #include <fmt/format.h>
 #include <signal.h>
 
-#include <cstdlib>
+#include <boost/json.hpp>
 #include <filesystem>
 #include <map>
-#include <optional>
 
 #include "base/text.h"
 #include "sim/cuda/node.h"

@@ -16,7 +16,7 @@
 #include "agent/file_watch.h"
 #include "agent/gpu_presence.h"
 #include "agent/idle_node.h"
-#include "agent/kubelet_holders.h"
+#include "agent/node_shares.h"
 #include "agent/reconciler.h"
 #include "agent/status_page.h"
 #include "base/executor.h"
@@ -24,7 +24,6 @@
 #include "cdi/writer.h"
 #include "deviceplugin/directory_watch.h"
 #include "deviceplugin/plugin_manager.h"
-#include "grants/arbiter_server.h"
 #include "http/published.h"
 #include "http/server.h"
 #include "metrics/agent_metrics.h"
@@ -70,7 +69,6 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
         recent_(recent),
         started_at_(clock.WallNow()),
         metrics_(registry_),
-        grant_metrics_(registry_),
         cluster_metrics_(registry_),
         keeper_(options_.sources, options_.state_dir,
                 options_.cluster ? ConfigKeeper::Mode::kCluster : ConfigKeeper::Mode::kFile, clock,
@@ -91,7 +89,6 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   Status StartServing();
   // Builds what talks to the kubelet.
   Status StartPlugins();
-  void StartShares();
   void StartContainers();
   Status StartHttp();
   Status WatchConfig();
@@ -141,7 +138,6 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   const std::chrono::system_clock::time_point started_at_;
   metrics::Registry registry_;
   metrics::AgentMetrics metrics_;
-  metrics::GrantMetrics grant_metrics_;
   metrics::ClusterMetrics cluster_metrics_;
   http::Published<AgentStatus> status_;  // made on the executor, read by the HTTP thread
   std::atomic<Clock::Duration::rep> last_beat_{0};
@@ -153,8 +149,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::unique_ptr<rpc::DevicePluginServers> transport_;
   std::unique_ptr<rpc::KubeletClient> registrar_;
   std::unique_ptr<deviceplugin::InotifyDirectory> directory_;
-  std::unique_ptr<KubeletHolders> holders_;
-  std::unique_ptr<EnforcedShares> shares_;
+  std::optional<NodeShares> shares_;
   std::unique_ptr<deviceplugin::PluginManager> plugins_;
   std::optional<Reconciler> reconciler_;
   // That the monitor was started with.
@@ -253,32 +248,15 @@ Status Agent::Impl::StartPlugins() {
   transport_ =
       std::make_unique<rpc::DevicePluginServers>(*poller_, directory, rpc::NewInstanceId());
   if (!socket.empty()) registrar_ = std::make_unique<rpc::KubeletClient>(socket);
-  StartShares();
+  shares_.emplace(options_.shares, socket, executor_, clock_, log_, registry_, [this] {
+    if (monitor_) monitor_->WatchProcesses((*shares_)->process_interval());
+    if (reconciler_) Publish();
+  });
   plugins_ =
       std::make_unique<deviceplugin::PluginManager>(deviceplugin::PluginManager::Dependencies{
           executor_, clock_, log_, *transport_, registrar_.get(), *directory_, this});
-  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_, *shares_});
+  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_, **shares_});
   return {};
-}
-
-void Agent::Impl::StartShares() {
-  const std::string& socket = keeper_.settings().kubelet_socket;
-  if (!socket.empty()) holders_ = std::make_unique<KubeletHolders>(PodResourcesSocket(socket));
-  const auto changed = [this] {
-    if (monitor_) monitor_->WatchProcesses(shares_->process_interval());
-    if (reconciler_) Publish();
-  };
-  const auto make_server = [this] {
-    // On the arbiter's thread; families may be used by any.
-    return grants::ArbiterServer::Start(
-        [this](const arbiter::GrantEvent& event) {
-          grant_metrics_.CountEvent(grants::NameOf(event.kind));
-        },
-        log_);
-  };
-  shares_ = std::make_unique<EnforcedShares>(
-      options_.shares, EnforcedShares::Dependencies{executor_, clock_, log_, grant_metrics_,
-                                                    holders_.get(), changed, make_server});
 }
 
 Status Agent::Impl::StartCluster() {
@@ -409,7 +387,7 @@ void Agent::Impl::StartMonitor() {
                                                executor_, log_,
                                                static_cast<gpu::GpuMonitorListener&>(*this));
   monitor_->Start();
-  monitor_->WatchProcesses(shares_->process_interval());
+  monitor_->WatchProcesses((*shares_)->process_interval());
   if (mig_) mig_->node().OnDriverThread(true);
 }
 
@@ -424,8 +402,8 @@ void Agent::Impl::OnConfigTried(bool changed) {
     reconciler_->SetWithdrawn(view.withdrawn);
     UpdateMonitor();
     if (view.serving) {
-      shares_->SetConfig(*view.serving);
-      reconciler_->SetConfig(view.serving, CdiOptions(keeper_.settings(), *shares_));
+      (*shares_)->SetConfig(*view.serving);
+      reconciler_->SetConfig(view.serving, CdiOptions(keeper_.settings(), **shares_));
     }
     OnDevicesChanged();
   }
@@ -476,8 +454,8 @@ void Agent::Impl::Publish() {
     status.plan = reconciler_->plan();
     status.cdi_error = reconciler_->cdi_error();
     status.plugins = plugins_->status();
-    status.shares = shares_->rows();
-    status.shares_error = shares_->error();
+    status.shares = (*shares_)->rows();
+    status.shares_error = (*shares_)->error();
   }
   if (containers_) {
     status.held = containers_->held();
@@ -538,7 +516,7 @@ void Agent::Impl::OnHang(const gpu::HangReport& report) {
 
 void Agent::Impl::OnProcesses(std::shared_ptr<const gpu::ProcessSnapshot> processes) {
   executor_.Post([this, processes = std::move(processes)] {
-    if (monitor_) shares_->SetProcesses(*processes);
+    if (monitor_) (*shares_)->SetProcesses(*processes);
   });
 }
 
@@ -584,7 +562,6 @@ bool Agent::Impl::Stop() {
   reconciler_.reset();
   plugins_.reset();
   shares_.reset();
-  holders_.reset();
   registrar_.reset();
   transport_.reset();
   directory_.reset();

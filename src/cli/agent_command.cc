@@ -73,11 +73,12 @@ std::string MigState(const Options& options) {
   return MigStateDir(mig);
 }
 
-// Where the build leaves libraries, seen from this program.
+// Where the libraries for containers are, seen from this program: as installed, or as built.
 std::string LibraryDir() {
   std::error_code failure;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", failure);
-  return failure ? std::string() : (program.parent_path().parent_path() / "lib").string();
+  const auto installed = program.parent_path().parent_path() / "lib" / "aliquot";
+  return std::filesystem::exists(installed, failure) ? installed : installed.parent_path();
 }
 
 // The kubelet keeps both sockets below one directory.
@@ -229,7 +230,7 @@ void AddAgentCommand(CLI::App& root, Console& console) {
   command
       .add_option("--library-dir", options->agent.shares.library_dir,
                   "where the libraries for containers with an enforced share come from (empty = "
-                  "../lib beside the program)")
+                  "../lib/aliquot or ../lib beside the program)")
       ->type_name("DIR")
       ->envname("ALIQUOT_LIBRARY_DIR");
   command.add_option("--cdi-root", options->agent.cdi_root, "where CDI files are written")

@@ -56,13 +56,9 @@ Status GrantManager::Start() {
   for (Grant& grant : loaded->grants) {
     const std::string id = grant.id;
     if (grants_.contains(id)) continue;
-    Entry& entry = grants_.emplace(id, Entry{std::move(grant), {}, false}).first->second;
+    Entry& entry = grants_.emplace(id, Entry{std::move(grant), {}, false, false}).first->second;
     Supersede(entry.grant);
-    const Status status = Serve(entry.grant);
-    if (!status.ok()) {
-      dependencies_.log.Error("grant not served",
-                              {{"grant", id}, {"error", status.error().message}});
-    }
+    Retry(entry);
   }
   if (!loaded->orphans.empty()) {
     // Never answered, or the records were lost while containers run on.
@@ -111,6 +107,14 @@ Status GrantManager::Serve(const Grant& grant) {
   return dependencies_.server.Add(Served(grant));
 }
 
+void GrantManager::Retry(Entry& entry) {
+  const Status status = Serve(entry.grant);
+  entry.served = status.ok();
+  if (status.ok()) return;
+  dependencies_.log.Error("grant not served",
+                          {{"grant", entry.grant.id}, {"error", status.error().message}});
+}
+
 void GrantManager::SetIsolation(const std::optional<config::Isolation>& isolation) {
   if (configured_ && isolation == isolation_) return;
   std::map<std::string, ServedGrant> before;
@@ -127,7 +131,7 @@ void GrantManager::SetIsolation(const std::optional<config::Isolation>& isolatio
       }
     }
     const ServedGrant now = Served(entry.grant);
-    if (now == before[id]) continue;
+    if (now == before[id] || !entry.served) continue;
     if (Status updated = dependencies_.server.Update(now); !updated.ok()) {
       dependencies_.log.Error("grant not changed",
                               {{"grant", id}, {"error", updated.error().message}});
@@ -180,7 +184,7 @@ Result<std::optional<Grant>> GrantManager::Allocate(const Request& request) {
   dependencies_.log.Info("grant made", {{"grant", grant.id},
                                         {"resource", grant.resource},
                                         {"replicas", Join(grant.replica_ids, ",")}});
-  grants_.emplace(grant.id, Entry{grant, {}, false});
+  grants_.emplace(grant.id, Entry{grant, {}, false, true});
   return std::optional<Grant>(std::move(grant));
 }
 
@@ -239,6 +243,7 @@ void GrantManager::Identify(Entry& entry, const std::vector<HeldIds>& held) {
 void GrantManager::SetHeld(const std::vector<HeldIds>& held) {
   bool ends = false;
   for (auto& [id, entry] : grants_) {
+    if (!entry.served) Retry(entry);
     Identify(entry, held);
     ends = ends || entry.dead || entry.free_since;
   }

@@ -124,12 +124,14 @@ class GrantManager {
   struct Entry {
     Grant grant;
     std::optional<Clock::TimePoint> free_since;  // the kubelet lists its replicas as nobody's
-    bool dead = false;  // superseded, or its replicas are another container's
+    bool dead = false;    // superseded, or its replicas are another container's
+    bool served = false;  // else it is tried again whenever the kubelet answers
   };
 
   std::optional<std::uint64_t> Limit(const GrantDevice& device) const;
   ServedGrant Served(const Grant& grant) const;
   Status Serve(const Grant& grant);
+  void Retry(Entry& entry);
   void Supersede(const Grant& fresh);
   bool SameAdmission(const Grant& a, const Grant& b) const;
   void Identify(Entry& entry, const std::vector<HeldIds>& held);

@@ -2,12 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "grants/manager.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <random>
+#include <set>
 
 #include "base/executor_fake.h"
 #include "base/file.h"
@@ -52,7 +56,7 @@ class GrantManagerTest : public ::testing::Test {
       device.share.compute_permille = 1000 / count;
     }
   }
-  std::string NextId() { return "0000000000000000000000000000000" + std::to_string(next_++); }
+  std::string NextId() { return fmt::format("{:032x}", next_++); }
   // A new agent on the same files; sessions are gone.
   void Restart() {
     server_ = FakeShareServer();
@@ -158,6 +162,18 @@ TEST_F(GrantManagerTest, GrantsSurviveAReboot) {
   fs::remove_all(dir_ + "/live");
   Restart();
   EXPECT_EQ(*ReadFile(store_.LiveDirectory(grant.id) + "/share"), share);
+  EXPECT_TRUE(server_.served.contains(grant.id));
+}
+
+TEST_F(GrantManagerTest, WhatCannotBeServedIsTriedAgain) {
+  const Grant grant = Allocate({"GPU-a::0"});
+  server_ = FakeShareServer();
+  server_.error = Error{Code::kUnavailable, "no descriptors"};
+  GrantManager next({clock_, log_, store_, server_, processes_, RandomId, nullptr});
+  ASSERT_TRUE(next.Start().ok());
+  EXPECT_TRUE(server_.served.empty());
+  server_.error.reset();
+  next.SetHeld({Held("pod", {"GPU-a::0"})});
   EXPECT_TRUE(server_.served.contains(grant.id));
 }
 
@@ -336,6 +352,43 @@ TEST_F(GrantManagerTest, FewerReplicasNeverPromiseMoreThanThereIs) {
   KubeletSays({Held("a", {"GPU-a::0"}), Held("b", {"GPU-a::1"})});
   EXPECT_TRUE(Vanished(old.id));
   EXPECT_TRUE(TryAllocate({"GPU-a::2"}).ok());
+}
+
+// A kubelet that hands out free replicas, pods that come and go, and an administrator who cannot
+// make up his mind.
+TEST_F(GrantManagerTest, PromisesNeverExceedTheDevice) {
+  std::minstd_rand engine(20261122);
+  const auto random = [&] { return static_cast<unsigned>(engine() / 7); };
+  std::map<std::string, std::vector<std::string>> pods;  // name → replicas
+  int refused = 0, made = 0;
+  for (int step = 0; step < 300; ++step) {
+    const unsigned dice = random() % 10;
+    if (dice == 0) {
+      Replicas(2 + random() % 11);
+    } else if (dice < 5 && !pods.empty()) {
+      pods.erase(std::next(pods.begin(), random() % pods.size()));
+      std::vector<HeldIds> held;
+      for (const auto& [name, ids] : pods) held.push_back(Held(name, ids));
+      KubeletSays(held);
+    } else {
+      std::set<std::string> taken;
+      for (const auto& [name, ids] : pods) taken.insert(ids.begin(), ids.end());
+      std::vector<std::string> wanted;
+      const std::size_t count = 1 + random() % 4;
+      for (const share::PlannedDevice& device : resource_.devices) {
+        if (wanted.size() < count && !taken.contains(device.id)) wanted.push_back(device.id);
+      }
+      if (wanted.empty()) continue;
+      const auto grant = manager_->Allocate({resource_, wanted, inventory_, "", ""});
+      if (grant.ok()) pods["pod" + std::to_string(step)] = wanted;
+      ++(grant.ok() ? made : refused);
+    }
+    std::uint64_t promised = 0;
+    for (const GrantRow& row : manager_->Rows()) promised += row.limit_bytes.value_or(0);
+    ASSERT_LE(promised, 1000 * kMiB) << "step " << step;
+  }
+  EXPECT_GT(made, 50);
+  EXPECT_GT(refused, 5);
 }
 
 TEST_F(GrantManagerTest, ViolationsAreReportedAndKilledByConfiguration) {
