@@ -12,7 +12,11 @@
 #include <utility>
 
 #include "agent/config_keeper.h"
+#include "agent/containers.h"
 #include "agent/file_watch.h"
+#include "agent/gpu_presence.h"
+#include "agent/idle_node.h"
+#include "agent/kubelet_holders.h"
 #include "agent/reconciler.h"
 #include "agent/status_page.h"
 #include "base/executor.h"
@@ -20,12 +24,15 @@
 #include "cdi/writer.h"
 #include "deviceplugin/directory_watch.h"
 #include "deviceplugin/plugin_manager.h"
+#include "grants/arbiter_server.h"
 #include "http/published.h"
 #include "http/server.h"
 #include "metrics/agent_metrics.h"
+#include "metrics/cluster_metrics.h"
 #include "metrics/process.h"
 #include "rpc/device_plugin_server.h"
 #include "rpc/kubelet_client.h"
+#include "rpc/pod_resources_client.h"
 #include "rpc/socket_path.h"
 
 namespace aliquot::agent {
@@ -44,14 +51,17 @@ constexpr char kDefaultPluginDirectory[] = "/var/lib/kubelet/device-plugins";
 
 http::Response Json(std::string body) { return {200, "application/json", std::move(body) + "\n"}; }
 
-cdi::Options CdiOptions(const config::AgentSettings& settings) {
+cdi::Options CdiOptions(const config::AgentSettings& settings, const EnforcedShares& shares) {
   return {{settings.cdi_feature_flags.begin(), settings.cdi_feature_flags.end()},
-          {settings.cdi_disable_hooks.begin(), settings.cdi_disable_hooks.end()}};
+          {settings.cdi_disable_hooks.begin(), settings.cdi_disable_hooks.end()},
+          shares.libraries()};
 }
 
 }  // namespace
 
-class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin::PluginObserver {
+class Agent::Impl final : private gpu::GpuMonitorListener,
+                          private deviceplugin::PluginObserver,
+                          private ClusterMode::Listener {
  public:
   Impl(AgentOptions options, const Clock& clock, const Logger& log, const RecentLog& recent)
       : options_(std::move(options)),
@@ -60,7 +70,11 @@ class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin:
         recent_(recent),
         started_at_(clock.WallNow()),
         metrics_(registry_),
-        keeper_(options_.sources, options_.state_dir, clock, log),
+        grant_metrics_(registry_),
+        cluster_metrics_(registry_),
+        keeper_(options_.sources, options_.state_dir,
+                options_.cluster ? ConfigKeeper::Mode::kCluster : ConfigKeeper::Mode::kFile, clock,
+                log),
         cdi_files_(options_.cdi_root) {}
   ~Impl() override { Stop(); }
 
@@ -72,12 +86,25 @@ class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin:
   std::uint16_t port() const { return http_ ? http_->port() : 0; }
 
  private:
-  // Builds what talks to the kubelet. On the executor.
+  // All on the executor.
+  Status StartOrWait();
+  Status StartServing();
+  // Builds what talks to the kubelet.
   Status StartPlugins();
+  void StartShares();
+  void StartContainers();
   Status StartHttp();
   Status WatchConfig();
+  Status StartCluster();
+  Status StartMig();
   void StartMonitor();
+  // The driver is let go while nothing is asked of it, so that it can be replaced or reset.
+  void UpdateMonitor();
   void ReloadConfig();
+  // Brings the node to the keeper's newest view, which is another one if `changed`.
+  void OnConfigTried(bool changed);
+  // The inventory or what is made of it changed.
+  void OnDevicesChanged();
   void Publish();
   void Heartbeat();
   http::Response Health() const;
@@ -89,6 +116,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin:
   void OnDriverAvailable() override;
   void OnHealth(std::shared_ptr<const gpu::HealthSnapshot> health) override;
   void OnHang(const gpu::HangReport& report) override;
+  void OnProcesses(std::shared_ptr<const gpu::ProcessSnapshot> processes) override;
 
   // On the executor.
   void OnAllocate(const std::string& resource, const std::vector<std::string>& ids,
@@ -97,6 +125,15 @@ class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin:
   void OnListSent(const std::string& resource, std::size_t devices, std::size_t unhealthy) override;
   void OnRegistration(const std::string& resource, bool ok) override;
 
+  // On the executor.
+  void OnOffer(const ConfigOffer& offer) override { OnConfigTried(keeper_.Offer(offer)); }
+  void OnLabelsSwitched() override { UpdateMonitor(); }
+  void OnClusterSilent() override;
+  void OnNode(const kube::Object* node) override;
+  void OnMigWish(const MigWish& wish) override {
+    if (mig_) mig_->SetWish(wish);
+  }
+
   const AgentOptions options_;
   const Clock& clock_;
   const Logger& log_;
@@ -104,6 +141,8 @@ class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin:
   const std::chrono::system_clock::time_point started_at_;
   metrics::Registry registry_;
   metrics::AgentMetrics metrics_;
+  metrics::GrantMetrics grant_metrics_;
+  metrics::ClusterMetrics cluster_metrics_;
   http::Published<AgentStatus> status_;  // made on the executor, read by the HTTP thread
   std::atomic<Clock::Duration::rep> last_beat_{0};
 
@@ -114,14 +153,25 @@ class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin:
   std::unique_ptr<rpc::DevicePluginServers> transport_;
   std::unique_ptr<rpc::KubeletClient> registrar_;
   std::unique_ptr<deviceplugin::InotifyDirectory> directory_;
+  std::unique_ptr<KubeletHolders> holders_;
+  std::unique_ptr<EnforcedShares> shares_;
   std::unique_ptr<deviceplugin::PluginManager> plugins_;
   std::optional<Reconciler> reconciler_;
-  std::string driver_root_;  // that the monitor was started with
+  // That the monitor was started with.
+  std::string driver_root_;
+  std::string health_checks_;
   std::string driver_error_;
   std::optional<gpu::HangReport> hang_;
   std::unique_ptr<gpu::GpuMonitor> monitor_;
   std::vector<std::unique_ptr<gpu::GpuMonitor>> abandoned_;  // stuck in a driver
 
+  std::unique_ptr<rpc::PodResourcesClient> pod_resources_;
+  std::unique_ptr<Containers> containers_;
+  std::unique_ptr<IdleNode> idle_node_;    // while there is no GPU
+  std::unique_ptr<GpuPresence> presence_;  // likewise
+  std::unique_ptr<ClusterMode> cluster_;
+  std::unique_ptr<MigMode> mig_;  // only in a cluster
+  std::unique_ptr<FileWatch> mig_config_watch_;
   std::unique_ptr<FileWatch> config_watch_;
   std::unique_ptr<http::Server> http_;
   bool reload_pending_ = false;
@@ -133,18 +183,62 @@ class Agent::Impl final : private gpu::GpuMonitorListener, private deviceplugin:
 
 Status Agent::Impl::Start() {
   std::promise<Status> done;
-  executor_.Post([&] {
-    Status result = StartPlugins();
-    if (result.ok()) {
-      ReloadConfig();
-      StartMonitor();
-      Heartbeat();
-    }
-    done.set_value(result);
-  });
-  if (Status plugins = done.get_future().get(); !plugins.ok()) return plugins;
-  if (Status watch = WatchConfig(); !watch.ok()) return watch;
+  executor_.Post([&] { done.set_value(StartOrWait()); });
+  if (Status started = done.get_future().get(); !started.ok()) return started;
   return StartHttp();
+}
+
+Status Agent::Impl::StartOrWait() {
+  auto poller = FdPoller::Create();
+  if (!poller.ok()) return poller.error();
+  poller_ = std::move(*poller);
+  metrics_.SetBuild(kVersion);
+  const bool wait = options_.cluster && options_.wait_for_gpu &&
+                    !HasNvidiaGpu(options_.cluster->host_root).value_or(true);
+  if (!wait) {
+    if (Status serving = StartServing(); !serving.ok()) return serving;
+  } else {
+    log_.Info("no NVIDIA GPU on the PCI bus; waiting for one");
+    idle_node_ = std::make_unique<IdleNode>(executor_, log_, options_.cluster->connect,
+                                            options_.cluster->wish.node);
+    presence_ = std::make_unique<GpuPresence>(
+        *poller_, executor_, options_.cluster->host_root,
+        [this] {
+          log_.Info("an NVIDIA GPU appeared");
+          presence_.reset();
+          idle_node_.reset();
+          if (Status serving = StartServing(); !serving.ok()) {
+            log_.Error("cannot serve", {{"error", serving.error().message}});
+          }
+          Publish();
+        },
+        [this] {
+          if (idle_node_) idle_node_->Clean();
+        });
+  }
+  Heartbeat();
+  return {};
+}
+
+Status Agent::Impl::StartServing() {
+  if (Status plugins = StartPlugins(); !plugins.ok()) return plugins;
+  if (Status watch = WatchConfig(); !watch.ok()) return watch;
+  StartContainers();
+  if (Status cluster = StartCluster(); !cluster.ok()) return cluster;
+  if (!cluster_) ReloadConfig();
+  UpdateMonitor();
+  return {};
+}
+
+void Agent::Impl::StartContainers() {
+  if (options_.pod_resources_socket.empty()) return;
+  pod_resources_ = std::make_unique<rpc::PodResourcesClient>(options_.pod_resources_socket);
+  containers_ = std::make_unique<Containers>(
+      Containers::Dependencies{executor_, log_, cluster_metrics_,
+                               [this](std::function<void(Result<Containers::Held>)> done) {
+                                 pod_resources_->List("nvidia.com/", std::move(done));
+                               },
+                               [this] { Publish(); }});
 }
 
 Status Agent::Impl::StartPlugins() {
@@ -152,9 +246,6 @@ Status Agent::Impl::StartPlugins() {
   const std::string directory = socket.empty()
                                     ? kDefaultPluginDirectory
                                     : std::filesystem::path(socket).parent_path().string();
-  auto poller = FdPoller::Create();
-  if (!poller.ok()) return poller.error();
-  poller_ = std::move(*poller);
   auto watch = deviceplugin::InotifyDirectory::Open(*poller_, socket, directory);
   if (!watch.ok()) return watch.error();
   directory_ = std::move(*watch);
@@ -162,12 +253,70 @@ Status Agent::Impl::StartPlugins() {
   transport_ =
       std::make_unique<rpc::DevicePluginServers>(*poller_, directory, rpc::NewInstanceId());
   if (!socket.empty()) registrar_ = std::make_unique<rpc::KubeletClient>(socket);
+  StartShares();
   plugins_ =
       std::make_unique<deviceplugin::PluginManager>(deviceplugin::PluginManager::Dependencies{
           executor_, clock_, log_, *transport_, registrar_.get(), *directory_, this});
-  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_,
-                                               CdiOptions(keeper_.settings())});
-  metrics_.SetBuild(kVersion);
+  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_, *shares_});
+  return {};
+}
+
+void Agent::Impl::StartShares() {
+  const std::string& socket = keeper_.settings().kubelet_socket;
+  if (!socket.empty()) holders_ = std::make_unique<KubeletHolders>(PodResourcesSocket(socket));
+  const auto changed = [this] {
+    if (monitor_) monitor_->WatchProcesses(shares_->process_interval());
+    if (reconciler_) Publish();
+  };
+  const auto make_server = [this] {
+    // On the arbiter's thread; families may be used by any.
+    return grants::ArbiterServer::Start(
+        [this](const arbiter::GrantEvent& event) {
+          grant_metrics_.CountEvent(grants::NameOf(event.kind));
+        },
+        log_);
+  };
+  shares_ = std::make_unique<EnforcedShares>(
+      options_.shares, EnforcedShares::Dependencies{executor_, clock_, log_, grant_metrics_,
+                                                    holders_.get(), changed, make_server});
+}
+
+Status Agent::Impl::StartCluster() {
+  if (!options_.cluster) return {};
+  auto client = options_.cluster->connect();
+  if (!client.ok()) return client.error();
+  cluster_ = std::make_unique<ClusterMode>(
+      ClusterMode::Dependencies{executor_, clock_, log_, cluster_metrics_,
+                                static_cast<ClusterMode::Listener&>(*this)},
+      *std::move(client), *options_.cluster);
+  return StartMig();
+}
+
+Status Agent::Impl::StartMig() {
+  if (!options_.mig) return {};
+  MigAgentOptions mig = *options_.mig;
+  mig.node.node = options_.cluster->wish.node;
+  mig.node.layouts.config_map_namespace = options_.cluster->wish.ns;
+  const auto drive = [this](gpu::DriverJob job) {
+    if (monitor_) monitor_->Run(std::move(job));
+    return monitor_ != nullptr;
+  };
+  const auto withhold = [this](const WithheldGpus& withheld) {
+    reconciler_->SetWithheld(withheld);
+  };
+  mig_ = std::make_unique<MigMode>(
+      std::move(mig),
+      MigMode::Agent{executor_, clock_, log_, cluster_->client(), pod_resources_.get(), drive,
+                     withhold, [this] { return plugins_->lists_sent(); }, [this] { Publish(); }});
+  const std::string& path = options_.mig->node.layouts.file;
+  if (path.empty()) return {};
+  auto watch = FileWatch::Start(*poller_, path, [this] {
+    executor_.PostAfter(kSettle, [this] {
+      if (mig_) mig_->node().ReloadFile();
+    });
+  });
+  if (!watch.ok()) return watch.error();
+  mig_config_watch_ = std::move(*watch);
   return {};
 }
 
@@ -224,10 +373,30 @@ http::Response Agent::Impl::Ready() const {
   return {503, "text/plain; charset=utf-8", reason + "\n"};
 }
 
-void Agent::Impl::StartMonitor() {
+void Agent::Impl::UpdateMonitor() {
   const auto& config = keeper_.view().serving;
-  driver_root_ =
+  const std::string root =
       config ? config->flags.container_driver_root : config::Flags().container_driver_root;
+  const config::AgentSettings& settings = keeper_.settings();
+  const std::string checks =
+      settings.dp_disable_healthchecks + "/" + settings.dp_enable_healthchecks;
+  const bool used = keeper_.view().withdrawn.empty() || (cluster_ && cluster_->needs_labels());
+  const bool wanted = used && (config || !cluster_);
+  if (monitor_ && wanted && driver_root_ == root && health_checks_ == checks) return;
+  if (monitor_) {
+    if (!monitor_->Stop()) abandoned_.push_back(std::move(monitor_));
+    monitor_.reset();
+    if (mig_) mig_->node().OnDriverThread(false);
+    driver_error_.clear();
+    metrics_.driver_up.Set(0);
+  }
+  if (!wanted) return reconciler_->ForgetDevices();
+  driver_root_ = root;
+  health_checks_ = checks;
+  StartMonitor();
+}
+
+void Agent::Impl::StartMonitor() {
   gpu::MonitorOptions options = options_.monitor;
   std::vector<std::string> warnings;
   options.observer.policy =
@@ -240,20 +409,43 @@ void Agent::Impl::StartMonitor() {
                                                executor_, log_,
                                                static_cast<gpu::GpuMonitorListener&>(*this));
   monitor_->Start();
+  monitor_->WatchProcesses(shares_->process_interval());
+  if (mig_) mig_->node().OnDriverThread(true);
 }
 
 void Agent::Impl::ReloadConfig() {
-  const bool changed = keeper_.Reload();
-  metrics_.CountConfigReload(!keeper_.view().failing, clock_.WallNow());
+  if (reconciler_) OnConfigTried(keeper_.Reload());
+}
+
+void Agent::Impl::OnConfigTried(bool changed) {
+  const ConfigKeeper::View& view = keeper_.view();
+  metrics_.CountConfigReload(!view.failing, clock_.WallNow());
   if (changed) {
-    const auto& config = keeper_.view().serving;
-    if (monitor_ && config->flags.container_driver_root != driver_root_) {
-      if (!monitor_->Stop()) abandoned_.push_back(std::move(monitor_));
-      StartMonitor();
+    reconciler_->SetWithdrawn(view.withdrawn);
+    UpdateMonitor();
+    if (view.serving) {
+      shares_->SetConfig(*view.serving);
+      reconciler_->SetConfig(view.serving, CdiOptions(keeper_.settings(), *shares_));
     }
-    reconciler_->SetConfig(config);
+    OnDevicesChanged();
   }
+  if (cluster_) cluster_->OnConfigTried(view);
   Publish();
+}
+
+void Agent::Impl::OnDevicesChanged() {
+  if (containers_) containers_->SetInventory(reconciler_->inventory());
+  if (!cluster_) return;
+  cluster_->OnDevices(reconciler_->inventory(), reconciler_->whole_plan(), keeper_.view());
+}
+
+void Agent::Impl::OnClusterSilent() {
+  if (keeper_.ServeLastGood()) OnConfigTried(true);
+  Publish();
+}
+
+void Agent::Impl::OnNode(const kube::Object* node) {
+  if (mig_ && node != nullptr) mig_->node().OnNode(*node);
 }
 
 void Agent::Impl::Heartbeat() {
@@ -270,46 +462,68 @@ void Agent::Impl::Publish() {
   status.version = kVersion;
   status.started_at = started_at_;
   status.config = keeper_.view();
-  status.inventory = reconciler_->inventory();
-  status.health = reconciler_->health();
-  status.plan = reconciler_->plan();
+  if (mig_) status.mig = mig_->node().status();
   status.driver_error = driver_error_;
   status.hang = hang_;
-  status.cdi_error = reconciler_->cdi_error();
-  status.plugins = plugins_->status();
+  status.idle = presence_ != nullptr;
+  if (cluster_) {
+    cluster_->PublishMetrics();
+    status.cluster = cluster_->status();
+  }
+  if (reconciler_) {
+    status.inventory = reconciler_->inventory();
+    status.health = reconciler_->health();
+    status.plan = reconciler_->plan();
+    status.cdi_error = reconciler_->cdi_error();
+    status.plugins = plugins_->status();
+    status.shares = shares_->rows();
+    status.shares_error = shares_->error();
+  }
+  if (containers_) {
+    status.held = containers_->held();
+    status.held_error = containers_->error();
+  }
   status_.Set(std::move(status));
 }
 
 void Agent::Impl::OnInventory(std::shared_ptr<const gpu::Inventory> inventory) {
   executor_.Post([this, inventory = std::move(inventory)] {
+    if (!monitor_) return;  // let go meanwhile
     log_.Info("inventory changed",
               {{"gpus", fmt::to_string(inventory->gpus.size())},
                {"broken", fmt::to_string(inventory->broken.size())},
                {"driver", inventory->driver_version},
                {"simulated", inventory->simulated() ? inventory->simulated_node : "no"}});
     reconciler_->SetInventory(inventory);
+    OnDevicesChanged();
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
 
 void Agent::Impl::OnDriverUnavailable(const Error& error) {
   executor_.Post([this, error] {
+    if (!monitor_) return;
     driver_error_ = error.message;
     metrics_.driver_up.Set(0);
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
 
 void Agent::Impl::OnDriverAvailable() {
   executor_.Post([this] {
+    if (!monitor_) return;
     driver_error_.clear();
     metrics_.driver_up.Set(1);
+    if (mig_) mig_->node().OnGpusChanged();
     Publish();
   });
 }
 
 void Agent::Impl::OnHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
   executor_.Post([this, health = std::move(health)] {
+    if (!monitor_) return;
     reconciler_->SetHealth(health);
     Publish();
   });
@@ -322,14 +536,22 @@ void Agent::Impl::OnHang(const gpu::HangReport& report) {
   Publish();
 }
 
+void Agent::Impl::OnProcesses(std::shared_ptr<const gpu::ProcessSnapshot> processes) {
+  executor_.Post([this, processes = std::move(processes)] {
+    if (monitor_) shares_->SetProcesses(*processes);
+  });
+}
+
 void Agent::Impl::OnAllocate(const std::string& resource, const std::vector<std::string>&,
                              Clock::Duration duration, bool ok) {
   metrics_.CountAllocation(resource, ok, duration);
+  if (containers_) containers_->OnAllocated();
 }
 
 void Agent::Impl::OnListSent(const std::string& resource, std::size_t, std::size_t) {
   metrics_.list_updates.Increment({resource});
   lists_changed_ = true;
+  if (mig_) mig_->node().OnListSent();
   executor_.Post([this] { Publish(); });
 }
 
@@ -342,11 +564,18 @@ void Agent::Impl::OnRegistration(const std::string& resource, bool ok) {
 bool Agent::Impl::Stop() {
   if (std::exchange(stopped_, true)) return !stuck_;
   if (http_) http_->Stop();
-  config_watch_.reset();
+  mig_config_watch_.reset();
   std::promise<void> done;
   executor_.Post([&] {
     stuck_ = !abandoned_.empty();
     if (monitor_) stuck_ = !monitor_->Stop() || stuck_;
+    presence_.reset();
+    idle_node_.reset();
+    config_watch_.reset();
+    mig_.reset();
+    cluster_.reset();
+    pod_resources_.reset();
+    containers_.reset();
     done.set_value();
   });
   done.get_future().wait();
@@ -354,6 +583,8 @@ bool Agent::Impl::Stop() {
   executor_.Stop();
   reconciler_.reset();
   plugins_.reset();
+  shares_.reset();
+  holders_.reset();
   registrar_.reset();
   transport_.reset();
   directory_.reset();

@@ -9,6 +9,9 @@
 #include <optional>
 #include <string>
 
+#include "agent/cluster_mode.h"
+#include "agent/enforced_shares.h"
+#include "agent/mig_mode.h"
 #include "agent/recent_log.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -23,9 +26,18 @@ struct AgentOptions {
   config::ConfigSources sources;  // flags and environment
   std::string state_dir;          // keeps the last good configuration; empty = not kept
   std::string cdi_root = "/var/run/cdi";
+  ShareOptions shares;
   std::string listen_address = "127.0.0.1";  // of the status pages; empty = none
   std::uint16_t listen_port = 0;             // 0 = any free one
-  gpu::MonitorOptions monitor;               // its health policy is set from the environment
+  // The cluster says what to serve; absent: the configuration file does.
+  std::optional<ClusterOptions> cluster;
+  // Follows the node label nvidia.com/mig.config, in a cluster; absent: it does not.
+  std::optional<MigAgentOptions> mig;
+  // In a cluster: do nothing while the PCI bus below cluster->host_root has no NVIDIA GPU.
+  bool wait_for_gpu = false;
+  // Of the kubelet's pod resources API; empty = who holds what is not asked.
+  std::string pod_resources_socket;
+  gpu::MonitorOptions monitor;  // its health policy is set from the environment
   // Makes the way to the driver that is installed below a root (config: containerDriverRoot).
   std::function<std::unique_ptr<gpu::DriverSource>(const std::string& driver_root)> open_driver;
 };

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cdi/host_devices.h"
+#include "deviceplugin/add_share.h"
 #include "deviceplugin/allocate.h"
 #include "share/planner.h"
 #include "share/preferred.h"
@@ -31,8 +32,11 @@ struct AnswerContext {
 std::map<std::string, std::string> Tiers(const share::Plan& plan) {
   std::map<std::string, std::string> tiers;
   for (const share::PlannedResource& resource : plan.resources) {
+    const bool promised =
+        std::any_of(resource.devices.begin(), resource.devices.end(),
+                    [](const share::PlannedDevice& d) { return d.share != share::Share{}; });
     if (resource.shared) {
-      tiers[resource.name] = "none";
+      tiers[resource.name] = promised ? "interposer" : "none";
     } else if (!resource.devices.empty() && resource.devices.front().mig_uuid) {
       tiers[resource.name] = "mig";
     }
@@ -97,10 +101,27 @@ void KeepRefused(const share::Plan& former, const gpu::Inventory& inventory, sha
             });
 }
 
+void Withhold(const WithheldGpus& withheld, share::Plan& plan) {
+  for (share::PlannedResource& resource : plan.resources) {
+    std::erase_if(resource.devices, [&](const share::PlannedDevice& device) {
+      const auto gpu = withheld.find(device.gpu_uuid);
+      return gpu != withheld.end() && !gpu->second.contains(device.device_uuid);
+    });
+  }
+  std::erase_if(plan.resources, [](const auto& resource) { return resource.devices.empty(); });
+}
+
 }  // namespace
 
-void Reconciler::SetConfig(std::shared_ptr<const config::Config> config) {
+void Reconciler::SetConfig(std::shared_ptr<const config::Config> config, cdi::Options cdi_options) {
   config_ = std::move(config);
+  cdi_options_ = std::move(cdi_options);
+  Reconcile();
+}
+
+void Reconciler::SetWithdrawn(std::string why) {
+  if (withdrawn_ == why) return;
+  withdrawn_ = std::move(why);
   Reconcile();
 }
 
@@ -108,6 +129,11 @@ void Reconciler::SetInventory(std::shared_ptr<const gpu::Inventory> inventory) {
   inventory_ = std::move(inventory);
   dependencies_.metrics.SetInventory(*inventory_, ++inventory_generation_);
   Reconcile();
+}
+
+void Reconciler::ForgetDevices() {
+  inventory_.reset();
+  health_.reset();
 }
 
 void Reconciler::SetHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
@@ -124,13 +150,27 @@ void Reconciler::SetHealth(std::shared_ptr<const gpu::HealthSnapshot> health) {
   PublishMetrics();
 }
 
+void Reconciler::SetWithheld(WithheldGpus withheld) {
+  if (withheld_ == withheld) return;
+  withheld_ = std::move(withheld);
+  Reconcile();
+}
+
 void Reconciler::Reconcile() {
   if (!config_ || !inventory_) return;
   share::Plan built = share::BuildPlan(*inventory_, *config_);
+  whole_plan_.reset();
+  if (!withdrawn_.empty()) {
+    whole_plan_ = std::make_shared<const share::Plan>(built);
+    built.resources.clear();
+    built.conditions = {{share::Condition::Severity::kWarning, "node",
+                         fmt::format("nothing is advertised: {}", withdrawn_)}};
+  }
   // Over a change of the configuration only: other devices may make the former offer wrong.
-  if (plan_ && SameDevices(*planned_inventory_, *inventory_)) {
+  if (plan_ && withdrawn_.empty() && SameDevices(*planned_inventory_, *inventory_)) {
     KeepRefused(*plan_, *inventory_, built);
   }
+  Withhold(withheld_, built);
   planned_inventory_ = inventory_;
   auto plan = std::make_shared<const share::Plan>(std::move(built));
   const cdi::Roots roots = cdi::ResolveRoots(config_->flags);
@@ -138,6 +178,7 @@ void Reconciler::Reconcile() {
   cdi::PublishedDevices cdi_devices = WriteCdiFiles(host, roots);
   LogConditions(*plan);
   plan_ = plan;
+  if (!whole_plan_) whole_plan_ = plan_;
   dependencies_.plugins.Apply(plan_, Answers(std::move(host), roots, std::move(cdi_devices)));
   PublishMetrics();
 }
@@ -145,7 +186,7 @@ void Reconciler::Reconcile() {
 cdi::PublishedDevices Reconciler::WriteCdiFiles(const cdi::HostDevices& host,
                                                 const cdi::Roots& roots) {
   const std::string former_error = std::exchange(cdi_error_, {});
-  auto specs = cdi::BuildSpecs(*config_, *inventory_, host, roots, dependencies_.cdi_options);
+  auto specs = cdi::BuildSpecs(*config_, *inventory_, host, roots, cdi_options_);
   Status result = specs.status();
   if (specs.ok()) {
     for (const std::string& warning : specs->warnings) {
@@ -179,10 +220,22 @@ deviceplugin::PluginSettings Reconciler::Answers(cdi::HostDevices host, cdi::Roo
     context->allocators.try_emplace(resource.name, resource, *inventory_);
   }
   deviceplugin::PluginSettings settings;
-  settings.allocate = [context](const share::PlannedResource& resource,
-                                const std::vector<std::string>& ids) {
-    return deviceplugin::Allocate({*context->config, resource, ids, *context->inventory,
-                                   context->host, context->roots, context->cdi_devices});
+  settings.allocate = [context, &shares = dependencies_.shares](
+                          const share::PlannedResource& resource,
+                          const std::vector<std::string>& ids) -> Result<rpc::ContainerAllocation> {
+    const deviceplugin::AllocateInput input{*context->config,    resource,      ids,
+                                            *context->inventory, context->host, context->roots,
+                                            context->cdi_devices};
+    auto answer = deviceplugin::Allocate(input);
+    if (!answer.ok()) return answer;
+    const auto injection = shares.Issue(resource, ids, *context->inventory,
+                                        deviceplugin::LibrariesLieOverDriver(input));
+    if (!injection.ok()) return injection.error();
+    if (!injection->has_value()) return answer;
+    if (Status added = deviceplugin::AddShare(input, **injection, *answer); !added.ok()) {
+      return added.error();
+    }
+    return answer;
   };
   settings.preferred =
       [context](const share::PlannedResource& resource,

@@ -7,6 +7,7 @@
 
 #include <boost/json.hpp>
 
+#include "agent/containers.h"
 #include "config/effective.h"
 
 namespace aliquot::agent {
@@ -30,9 +31,14 @@ json::value OrNull(const std::string& text) {
 json::object ConfigToJson(const ConfigKeeper::View& view) {
   json::value effective = nullptr;
   if (view.serving) effective = config::ToJson(*view.serving);
-  return {{"file", OrNull(view.path)},        {"origin", view.origin},
-          {"generation", view.generation},    {"appliedAt", OrNull(view.applied_at)},
-          {"newestRefused", view.failing},    {"problems", config::ToJson(view.diagnostics)},
+  return {{"file", OrNull(view.path)},
+          {"origin", view.origin},
+          {"withdrawnBecause", OrNull(view.withdrawn)},
+          {"generation", view.generation},
+          {"appliedAt", OrNull(view.applied_at)},
+          {"newestRefused", view.failing},
+          {"refusal", OrNull(view.reason)},
+          {"problems", config::ToJson(view.diagnostics)},
           {"effective", std::move(effective)}};
 }
 
@@ -103,6 +109,25 @@ json::object PlanToJson(const share::Plan& plan) {
   return {{"resources", std::move(resources)}, {"conditions", std::move(conditions)}};
 }
 
+// By device, then by container.
+json::object HoldersToJson(const std::vector<rpc::HeldDevices>& held) {
+  json::object devices;
+  for (const rpc::HeldDevices& each : held) {
+    std::map<std::string, json::array> ids;
+    for (const std::string& id : each.ids) ids[DeviceOf(id)].emplace_back(id);
+    for (auto& [device, list] : ids) {
+      json::value& holders = devices[device];
+      if (holders.is_null()) holders = json::array();
+      holders.get_array().push_back({{"namespace", each.pod_namespace},
+                                     {"pod", each.pod},
+                                     {"container", each.container},
+                                     {"resource", each.resource},
+                                     {"ids", std::move(list)}});
+    }
+  }
+  return devices;
+}
+
 json::array PluginsToJson(const deviceplugin::ManagerStatus& manager) {
   json::array plugins;
   for (const deviceplugin::PluginStatus& plugin : manager.plugins) {
@@ -119,10 +144,57 @@ json::array PluginsToJson(const deviceplugin::ManagerStatus& manager) {
   return plugins;
 }
 
+json::object MigToJson(const MigStatus& mig) {
+  return {{"config", OrNull(mig.label)},
+          {"state", OrNull(mig.state)},
+          {"since", OrNull(mig.since)},
+          {"reason", OrNull(mig.reason)},
+          {"phase", mig.phase},
+          {"configurationsFrom", OrNull(mig.layouts)},
+          {"gpusWithheld", json::array(mig.withheld.begin(), mig.withheld.end())}};
+}
+
+json::array SharesToJson(const std::vector<grants::GrantRow>& rows) {
+  json::array out;
+  for (const grants::GrantRow& row : rows) {
+    json::value holder = nullptr;
+    if (row.grant.holder) {
+      holder = {{"namespace", row.grant.holder->pod_namespace},
+                {"pod", row.grant.holder->pod},
+                {"container", OrNull(row.grant.holder->container)}};
+    }
+    json::value limit = nullptr;
+    if (row.limit_bytes) limit = *row.limit_bytes;
+    out.push_back({{"grant", row.grant.id},
+                   {"since", Rfc3339(row.grant.created_at)},
+                   {"holder", std::move(holder)},
+                   {"resource", row.grant.resource},
+                   {"device", row.device.uuid},
+                   {"replicas", row.device.held},
+                   {"of", row.device.of},
+                   {"tier", "interposer"},
+                   {"memoryLimitBytes", std::move(limit)},
+                   {"memoryChargedBytes", row.use.charged_bytes},
+                   {"memoryDriverBytes", row.seen_bytes},
+                   {"processes", row.sessions}});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string AgentStatus::NotReady() const {
-  if (!config.serving) return "no valid configuration yet";
+  if (idle || !config.withdrawn.empty()) return {};
+  if (!config.serving) {
+    std::string why = "no valid configuration yet";
+    if (!cluster) return why;
+    if (!cluster->silent.empty()) return why + ": " + cluster->silent;
+    for (const config::Diagnostic& problem : config.diagnostics) {
+      if (problem.severity != config::Severity::kError) continue;
+      return why + ": " + Format(problem, config.path);
+    }
+    return why;
+  }
   if (!inventory || !driver_error.empty()) {
     if (!config.serving->flags.fail_on_init_error) return {};
     return driver_error.empty() ? "the driver has not answered yet" : driver_error;
@@ -146,8 +218,10 @@ json::value ToJson(const AgentStatus& status, const std::vector<std::string>& re
   page["startedAt"] = Rfc3339(status.started_at);
   page["ready"] = status.NotReady().empty();
   page["notReadyBecause"] = OrNull(status.NotReady());
+  page["idle"] = status.idle;
   page["simulated"] = status.inventory && status.inventory->simulated();
   page["config"] = ConfigToJson(status.config);
+  if (status.cluster) page["cluster"] = ToJson(*status.cluster);
   page["driver"] = DriverToJson(status);
   if (status.inventory) {
     page["gpus"] = GpusToJson(*status.inventory);
@@ -155,10 +229,15 @@ json::value ToJson(const AgentStatus& status, const std::vector<std::string>& re
   }
   if (status.health) page["health"] = HealthToJson(*status.health);
   if (status.plan) page["plan"] = PlanToJson(*status.plan);
+  if (status.mig) page["mig"] = MigToJson(*status.mig);
+  page["holders"] = status.held ? json::value(HoldersToJson(*status.held)) : json::value(nullptr);
+  page["holdersError"] = OrNull(status.held_error);
   page["cdiError"] = OrNull(status.cdi_error);
   page["kubelet"] = {{"registrationEnabled", status.plugins.registration_enabled},
                      {"present", status.plugins.kubelet_present},
                      {"plugins", PluginsToJson(status.plugins)}};
+  page["shares"] = {{"error", OrNull(status.shares_error)},
+                    {"grants", SharesToJson(status.shares)}};
   page["recentProblems"] = json::value_from(recent);
   return page;
 }

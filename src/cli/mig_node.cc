@@ -39,13 +39,6 @@ mig::NvmlMigDriver::Host HostOf(const MigOptions& options, bool simulated) {
   return host;
 }
 
-// Whether an entry may mean the GPU, of which only the index is known.
-bool MayMean(const std::vector<mig::ConfigEntry>& entries, unsigned index) {
-  return std::any_of(entries.begin(), entries.end(), [&](const mig::ConfigEntry& entry) {
-    return entry.all_devices || std::count(entry.devices.begin(), entry.devices.end(), index) > 0;
-  });
-}
-
 // Changes nothing but the mode.
 Result<mig::GpuPlan> PlanMode(const mig::GpuMigState& gpu, bool on) {
   if (gpu.mode_on == on) return mig::PlanLayout(gpu, mig::LayoutOf(gpu));
@@ -84,7 +77,7 @@ Result<MigNodePlan> PlanConfig(const MigNode& node, const std::vector<mig::Confi
                                bool mode_only) {
   MigNodePlan plan;
   for (const mig::UnreadableGpu& gpu : node.unreadable()) {
-    if (MayMean(entries, gpu.index)) plan.left_out.push_back(Describe(gpu));
+    if (mig::MayMean(entries, gpu.index)) plan.left_out.push_back(Describe(gpu));
   }
   const auto desired = mig::DesiredFor(entries, node.gpus());
   if (!desired.ok()) return desired.error();

@@ -42,6 +42,8 @@ class Plugin : public std::enable_shared_from_this<Plugin> {
   // does not show it for five more minutes.
   void Withdraw();
   PluginStatus status() const;
+  // Whether the newest list was sent, or nobody is served any.
+  bool list_sent() const { return !list_changed_ || !endpoint_; }
 
   Result<std::vector<rpc::ContainerAllocation>> Allocate(
       const std::vector<std::vector<std::string>>& containers, Clock::TimePoint arrival);

@@ -106,6 +106,11 @@ void PluginManager::SetHealth(std::map<std::string, std::string> unhealthy) {
   for (const auto& [name, plugin] : plugins_) plugin->HealthChanged();
 }
 
+bool PluginManager::lists_sent() const {
+  return std::all_of(plugins_.begin(), plugins_.end(),
+                     [](const auto& plugin) { return plugin.second->list_sent(); });
+}
+
 ManagerStatus PluginManager::status() const {
   ManagerStatus status;
   status.registration_enabled = context_->dependencies.registrar != nullptr;

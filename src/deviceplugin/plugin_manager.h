@@ -113,6 +113,8 @@ class PluginManager {
   void SetHealth(std::map<std::string, std::string> unhealthy);
 
   ManagerStatus status() const;
+  // Whether the newest list of every resource was sent: a list may wait for its turn.
+  bool lists_sent() const;
 
  private:
   void Check();

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -31,10 +32,19 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
     std::unique_lock lock(mutex);
     while (!stopping) {
       if (std::exchange(refresh, false)) observer->RequestRefresh();
+      observer->WatchProcesses(process_interval);
+      if (!jobs.empty()) {
+        const DriverJob job = std::move(jobs.front());
+        jobs.pop_front();
+        lock.unlock();
+        observer->Run(job);
+        lock.lock();
+        continue;
+      }
       lock.unlock();
       const Clock::Duration idle = observer->Step(event_wait);
       lock.lock();
-      wake.wait_for(lock, idle, [this] { return stopping || refresh; });
+      wake.wait_for(lock, idle, [this] { return stopping || refresh || !jobs.empty(); });
     }
     lock.unlock();
     observer.reset();  // closes the driver on its own thread
@@ -62,6 +72,9 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
   void OnHealth(std::shared_ptr<const HealthSnapshot> health) override {
     Forward([&](GpuMonitorListener& l) { l.OnHealth(std::move(health)); });
   }
+  void OnProcesses(std::shared_ptr<const ProcessSnapshot> processes) override {
+    Forward([&](GpuMonitorListener& l) { l.OnProcesses(std::move(processes)); });
+  }
   void OnHang(const HangReport& report) override {
     Forward([&](GpuMonitorListener& l) { l.OnHang(report); });
   }
@@ -74,10 +87,13 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
   std::mutex listener_mutex;  // guards the pointer during a call
   GpuMonitorListener* listener;
 
-  std::mutex mutex;  // guards the flags: set by the monitor, read by the driver thread, or reverse
+  // Guards what follows: set by the monitor, read by the driver thread, or reverse.
+  std::mutex mutex;
   std::condition_variable wake;
   bool stopping = false;
   bool refresh = false;
+  std::deque<DriverJob> jobs;
+  Clock::Duration process_interval{};
   bool finished = false;
 
   std::thread thread;  // only the monitor
@@ -103,6 +119,17 @@ void GpuMonitor::Refresh() {
   std::lock_guard lock(worker_->mutex);
   worker_->refresh = true;
   worker_->wake.notify_all();
+}
+
+void GpuMonitor::Run(DriverJob job) {
+  std::lock_guard lock(worker_->mutex);
+  worker_->jobs.push_back(std::move(job));
+  worker_->wake.notify_all();
+}
+
+void GpuMonitor::WatchProcesses(Clock::Duration interval) {
+  std::lock_guard lock(worker_->mutex);
+  worker_->process_interval = interval;
 }
 
 bool GpuMonitor::Stop() {

@@ -53,6 +53,11 @@ class GpuMonitor {
   bool Stop();
   // Have a full look at all GPUs soon, after event_wait at most. Thread-safe.
   void Refresh();
+  // Does the job on the driver thread, after event_wait at most and in the order of calls; dropped
+  // if the monitor stops before. A call of its that hangs is noticed as any other. Thread-safe.
+  void Run(DriverJob job);
+  // Have OnProcesses called every `interval` from now on; zero = no more. Thread-safe.
+  void WatchProcesses(Clock::Duration interval);
 
  private:
   struct Worker;

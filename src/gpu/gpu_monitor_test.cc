@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -116,6 +117,56 @@ TEST_F(MonitorTest, RefreshLooksAtOnce) {
   nvml_.AddGpus(1);
   monitor.Refresh();
   EXPECT_TRUE(listener_.WaitFor([](auto& l) { return l.inventory_->gpus.size() == 3; }));
+}
+
+// What changes the GPUs shares the thread with what watches them.
+TEST_F(MonitorTest, AJobIsFollowedByALook) {
+  GpuMonitor& monitor = Start();
+  std::promise<std::size_t> seen;
+  DriverJob job;
+  job.run = [&](const Result<const NvmlApi*>& api, const DriverJob::Breathe& breathe) {
+    ASSERT_TRUE(api.ok());
+    EXPECT_EQ(nvml_.open_sessions(), 1);
+    nvml_.AddGpus(1);
+    breathe();
+  };
+  job.done = [&] { seen.set_value(listener_.inventory()->gpus.size()); };
+  monitor.Run(job);
+  EXPECT_EQ(seen.get_future().get(), 3u) << "told before the job counts as done";
+}
+
+// An open session is a client of the GPU, and one that has clients is not reset.
+TEST_F(MonitorTest, AJobMayBeAlone) {
+  GpuMonitor& monitor = Start();
+  std::promise<void> done;
+  DriverJob job;
+  job.alone = true;
+  job.run = [&](const Result<const NvmlApi*>& api, const DriverJob::Breathe&) {
+    ASSERT_TRUE(api.ok());
+    EXPECT_EQ(nvml_.open_sessions(), 0);
+  };
+  job.done = [&] { done.set_value(); };
+  monitor.Run(job);
+  done.get_future().get();
+  EXPECT_EQ(nvml_.open_sessions(), 1);
+  nvml_.PostEvent(1, abi::kEventXidCritical, 79);
+  EXPECT_TRUE(listener_.WaitFor([](auto& l) { return l.health_->unhealthy.contains("GPU-1"); }));
+}
+
+TEST_F(MonitorTest, AJobWithoutADriverIsTold) {
+  GpuMonitor& monitor = Start();
+  nvml_.SetDriver(abi::Return::kDriverNotLoaded);
+  std::promise<Code> told;
+  DriverJob job;
+  job.alone = true;
+  job.run = [](const Result<const NvmlApi*>&, const DriverJob::Breathe&) {};
+  job.done = [] {};
+  monitor.Run(job);  // closes the session that was
+  job.run = [&](const Result<const NvmlApi*>& api, const DriverJob::Breathe&) {
+    told.set_value(api.status().error().code);
+  };
+  monitor.Run(job);
+  EXPECT_NE(told.get_future().get(), Code::kOk);
 }
 
 TEST_F(MonitorTest, NeverStartedIsFine) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@
 #include "gpu/inventory_keeper.h"
 #include "gpu/inventory_reader.h"
 #include "gpu/nvml_session.h"
+#include "gpu/process_reader.h"
 
 namespace aliquot::gpu {
 
@@ -50,6 +52,23 @@ class GpuMonitorListener {
   virtual void OnHealth(std::shared_ptr<const HealthSnapshot> health) = 0;
   // Repeated with the growing duration while the call does not return.
   virtual void OnHang(const HangReport& report) = 0;
+  // A look at who uses the GPUs; only while asked for (GpuObserver::WatchProcesses). Nothing comes
+  // while there is no driver.
+  virtual void OnProcesses(std::shared_ptr<const ProcessSnapshot>) {}
+};
+
+// Work for the driver thread beside watching: what changes the GPUs does so here, so that nothing
+// of this process talks to the driver at the same time.
+struct DriverJob {
+  // Handles the events that came meanwhile; to be called now and then by what takes long.
+  using Breathe = std::function<void()>;
+  // The driver is loaded, but a session is the job's own affair. An error if there is no driver.
+  std::function<void(const Result<const NvmlApi*>& api, const Breathe& breathe)> run;
+  // Once what the job left behind has been looked at and told to the listener.
+  std::function<void()> done;
+  // Closes the watching session first: an open one counts as a client of every GPU and would keep a
+  // reset, and with it a change of the MIG mode, from taking place. Events of that time are lost.
+  bool alone = false;
 };
 
 struct ObserverOptions {
@@ -84,6 +103,10 @@ class GpuObserver {
   Clock::Duration Step(Clock::Duration max_wait);
   // The next step has a full look at all GPUs.
   void RequestRefresh() { next_poll_ = next_full_ = clock_.Now(); }
+  // Does the job, then has a full look at all GPUs.
+  void Run(const DriverJob& job);
+  // From the next step on looks at the processes on all GPUs every `interval`; zero = never.
+  void WatchProcesses(Clock::Duration interval);
 
  private:
   // A driver in use; members are destroyed in reverse order.
@@ -104,6 +127,7 @@ class GpuObserver {
   void Poll();
   void WatchEvents(std::vector<std::string> uuids);
   void Probe();
+  void LookAtProcesses();
   bool WaitForEvents(Clock::Duration timeout);
   void HandleEvent(const GpuEvent& event);
   void HandleXid(const GpuEvent& event);
@@ -129,6 +153,8 @@ class GpuObserver {
   Clock::TimePoint next_full_;    // from here on, looks are full ones
   Clock::TimePoint next_events_;  // earliest attempt to watch events after a failure
   Clock::Duration retry_;
+  Clock::Duration process_interval_{};  // zero: nobody wants to know
+  Clock::TimePoint next_processes_;
 };
 
 }  // namespace aliquot::gpu

@@ -9,6 +9,8 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "metrics/cluster_metrics.h"
+#include "metrics/grant_metrics.h"
 #include "metrics/process.h"
 
 namespace aliquot::metrics {
@@ -41,6 +43,8 @@ std::set<std::string> RowsOfThePage() {
 TEST(AgentMetrics, ThePageListsExactlyTheRegistry) {
   Registry registry;
   AgentMetrics metrics(registry);
+  GrantMetrics grants(registry);
+  ClusterMetrics cluster(registry);
   AddProcessMetrics(registry, "/proc");
   std::set<std::string> rows;
   for (const Family* family : registry.families()) {
@@ -52,6 +56,8 @@ TEST(AgentMetrics, ThePageListsExactlyTheRegistry) {
 TEST(AgentMetrics, NamesFollowTheConventions) {
   Registry registry;
   AgentMetrics metrics(registry);
+  GrantMetrics grants(registry);
+  ClusterMetrics cluster(registry);
   AddProcessMetrics(registry, "/proc");
   for (const Family* family : registry.families()) {
     const Descriptor& descriptor = family->descriptor();

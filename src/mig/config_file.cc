@@ -176,6 +176,12 @@ Result<std::vector<std::optional<DesiredGpu>>> DesiredFor(const std::vector<Conf
   return desired;
 }
 
+bool MayMean(const std::vector<ConfigEntry>& entries, unsigned index) {
+  return std::any_of(entries.begin(), entries.end(), [&](const ConfigEntry& entry) {
+    return entry.all_devices || std::count(entry.devices.begin(), entry.devices.end(), index) > 0;
+  });
+}
+
 std::string WriteYaml(const ConfigFile& file) {
   std::string text = "version: v1\n";
   if (!file.configs.empty()) text += "mig-configs:\n";

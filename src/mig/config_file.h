@@ -58,6 +58,9 @@ bool FilterMatches(const std::string& filter, const GpuMigState& gpu);
 Result<std::vector<std::optional<DesiredGpu>>> DesiredFor(const std::vector<ConfigEntry>& entries,
                                                           const std::vector<GpuMigState>& gpus);
 
+// Whether an entry may mean a GPU of which only the NVML index is known.
+bool MayMean(const std::vector<ConfigEntry>& entries, unsigned index);
+
 std::string WriteYaml(const ConfigFile& file);
 std::string WriteJson(const ConfigFile& file);
 

@@ -300,7 +300,7 @@ TEST_F(NvmlDriver, AnInterruptedChangeIsFinishedWhenTheDriverIsLoaded) {
   FileJournalStore store(JournalPath(sim.directory()));
   ASSERT_TRUE(store.Save(WriteJournal(journal)).ok());
   RecoveringDriverSource source(std::make_unique<gpu::FileDriverSource>(ALIQUOT_SIM_NVML_PATH),
-                                sim.directory(), NoLog());
+                                sim.directory(), "", NoLog());
   {
     const auto busy = LockMigChanges(sim.directory());
     ASSERT_TRUE(source.Load().ok());

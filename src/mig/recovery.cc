@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "mig/boot_restore.h"
 #include "mig/nvml_driver.h"
 
 namespace aliquot::mig {
@@ -58,12 +59,13 @@ Status RecoveringDriverSource::Recover(const gpu::Driver& driver) {
                                          {"outcome", std::string(ToString(gpu.outcome))},
                                          {"reason", gpu.reason}});
   }
-  return {};
+  return RestoreLayout(**mig, journal, state_dir_, boot_id_, *report, log_);
 }
 
 Result<std::unique_ptr<gpu::Driver>> RecoveringDriverSource::Load() {
   auto driver = inner_->Load();
-  if (!driver.ok() || ::access(JournalPath(state_dir_).c_str(), F_OK) != 0) return driver;
+  const bool interrupted = ::access(JournalPath(state_dir_).c_str(), F_OK) == 0;
+  if (!driver.ok() || (!interrupted && !RestoreIsDue(state_dir_, boot_id_))) return driver;
   if (Status recovered = Recover(**driver); !recovered.ok()) {
     log_.Error("cannot finish the interrupted MIG change", {{"cause", recovered.error().message}});
   }

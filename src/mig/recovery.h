@@ -27,13 +27,18 @@ Result<UniqueFd> LockMigChanges(const std::string& state_dir);
 Result<ApplyReport> RecoverMigChanges(MigDriver& driver, JournalStore& journal, const Logger& log);
 
 // A driver source that finishes an interrupted MIG change as soon as the driver is there, before
-// anyone sees its GPUs. A change that cannot be finished is logged and does not keep the driver
-// back: the journal stays, and the next Load tries again. `log` must outlive it.
+// anyone sees its GPUs, and after a reboot of the node creates again what was on them
+// (boot_restore.h). A change that cannot be finished is logged and does not keep the driver back:
+// the journal stays, and the next Load tries again. `log` must outlive it.
 class RecoveringDriverSource final : public gpu::DriverSource {
  public:
+  // `boot_id` names this boot of the node; empty if it is not known: then nothing is created again.
   RecoveringDriverSource(std::unique_ptr<gpu::DriverSource> inner, std::string state_dir,
-                         const Logger& log)
-      : inner_(std::move(inner)), state_dir_(std::move(state_dir)), log_(log) {}
+                         std::string boot_id, const Logger& log)
+      : inner_(std::move(inner)),
+        state_dir_(std::move(state_dir)),
+        boot_id_(std::move(boot_id)),
+        log_(log) {}
   Result<std::unique_ptr<gpu::Driver>> Load() override;
 
  private:
@@ -41,6 +46,7 @@ class RecoveringDriverSource final : public gpu::DriverSource {
 
   std::unique_ptr<gpu::DriverSource> inner_;
   std::string state_dir_;
+  std::string boot_id_;
   const Logger& log_;
 };
 

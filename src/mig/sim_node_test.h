@@ -141,9 +141,13 @@ class SimNode {
   }
   // A number per device that no device created before or later has; UUIDs come back.
   std::map<std::string, std::uint64_t> Serials(unsigned index = 0) {
+    return SerialsOf(Look(index), index);
+  }
+  // The same of a GPU that was looked at just now.
+  std::map<std::string, std::uint64_t> SerialsOf(const GpuMigState& gpu, unsigned index = 0) {
     const sim::NodeState state = control().Snapshot();
     std::map<std::string, std::uint64_t> serials;
-    for (const GpuInstance& instance : Look(index).instances) {
+    for (const GpuInstance& instance : gpu.instances) {
       for (const ComputeInstance& compute : instance.compute) {
         serials[compute.uuid] = state.gpus[index].instances[instance.id].compute[compute.id].serial;
       }

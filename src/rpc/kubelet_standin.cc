@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "kubelet/deviceplugin/v1beta1/api.grpc.pb.h"
+#include "kubelet/podresources/v1/api.grpc.pb.h"
 #include "rpc/device_plugin_proto.h"
 #include "rpc/unix_channel.h"
 
@@ -42,6 +43,52 @@ void RemoveSockets(const std::string& directory) {
     }
   }
   for (const auto& path : sockets) std::filesystem::remove(path, ignored);
+}
+
+// The pod resources API on top of what was placed.
+class PodLister final : public v1::PodResourcesLister::Service {
+ public:
+  explicit PodLister(std::function<StandinState()> state) : state_(std::move(state)) {}
+
+  grpc::Status List(grpc::ServerContext*, const v1::ListPodResourcesRequest*,
+                    v1::ListPodResourcesResponse* response) override {
+    std::map<std::string, v1::ContainerResources*> containers;  // by "pod/container"
+    std::map<std::string, v1::PodResources*> pods;
+    for (const auto& [name, resource] : state_().resources) {
+      std::map<std::string, v1::ContainerDevices*> devices;
+      for (const auto& [id, holder] : resource.held_by) {
+        const std::string pod = holder.substr(0, holder.find('/'));
+        if (!pods.contains(pod)) {
+          pods[pod] = response->add_pod_resources();
+          pods[pod]->set_namespace_("default");
+          pods[pod]->set_name(pod);
+        }
+        if (!containers.contains(holder)) {
+          containers[holder] = pods[pod]->add_containers();
+          containers[holder]->set_name(holder.substr(pod.size() + 1));
+        }
+        if (!devices.contains(holder)) {
+          devices[holder] = containers[holder]->add_devices();
+          devices[holder]->set_resource_name(name);
+        }
+        devices[holder]->add_device_ids(id);
+      }
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  const std::function<StandinState()> state_;
+};
+
+std::unique_ptr<grpc::Server> Serve(grpc::Service& service, const std::string& path) {
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials());
+  builder.RegisterService(&service);
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+  return builder.BuildAndStart();
 }
 
 }  // namespace
@@ -76,14 +123,11 @@ class KubeletStandin::Impl final : public v1beta1::Registration::Service {
       }
       state.running = true;
     });
-    grpc::ServerBuilder builder;
     const std::string path = options_.directory + "/kubelet.sock";
-    builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials());
-    builder.RegisterService(this);
-    builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
-    builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
-    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
-    server_ = builder.BuildAndStart();
+    server_ = Serve(*this, path);
+    if (!options_.pod_resources_socket.empty()) {
+      pods_server_ = Serve(pods_, options_.pod_resources_socket);
+    }
     if (server_) return {};
     Change([](StandinState& state) { state.running = false; });
     return Error{Code::kUnavailable,
@@ -97,6 +141,8 @@ class KubeletStandin::Impl final : public v1beta1::Registration::Service {
     // while it is being made.
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
     server_.reset();
+    if (pods_server_) pods_server_->Shutdown(std::chrono::system_clock::now());
+    pods_server_.reset();
     std::map<std::string, std::shared_ptr<Session>> sessions;
     Change([&](StandinState& state) {
       sessions.swap(sessions_);
@@ -288,6 +334,8 @@ class KubeletStandin::Impl final : public v1beta1::Registration::Service {
   }
 
   const Options options_;
+  PodLister pods_{[this] { return state(); }};
+  std::unique_ptr<grpc::Server> pods_server_;
   std::unique_ptr<grpc::Server> server_;  // used by the thread that stops and resumes
   std::mutex placing_;                    // one placement at a time, as in the kubelet
   mutable std::mutex mutex_;              // guards the state, which gRPC and reader threads change

@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/idle_node.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/field_owners.h"
+#include "agent/json_path.h"
+#include "agent/label_publisher.h"
+#include "labels/node_keys.h"
+
+namespace aliquot::agent {
+namespace {
+
+bool HasLabelsOfOurs(const kube::Object& node) {
+  const auto owners = LabelOwners(node);
+  return std::any_of(owners.begin(), owners.end(), [](const auto& label) {
+    return label.second.contains(LabelPublisher::kManager);
+  });
+}
+
+}  // namespace
+
+void IdleNode::Clean() {
+  if (clean_ || client_) return;
+  auto client = connect_();
+  if (!client.ok()) {
+    log_.Warning("cannot tell the cluster that there is no GPU",
+                 {{"error", client.error().message}});
+    return;
+  }
+  client_ = *std::move(client);
+  failed_ = false;
+  client_->Get({kube::kNodes, "", node_, ""}, executor_,
+               [this](Result<kube::Object> node) { OnNode(std::move(node)); });
+}
+
+void IdleNode::OnNode(Result<kube::Object> node) {
+  writes_ = 1;
+  const kube::Ref ref{kube::kNodes, "", node_, ""};
+  const auto done = [this](const Result<kube::Object>& result) { OnWritten(result.status()); };
+  if (node.ok() && HasLabelsOfOurs(*node)) {
+    ++writes_;
+    client_->Apply(ref, LabelPublisher::kManager, true,
+                   {{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", node_}}}},
+                   executor_, done);
+  }
+  if (node.ok() && FindText(*node, {"metadata", "labels", labels::kGpuPresent}) == "true") {
+    ++writes_;
+    client_->Patch(ref, kube::PatchType::kMerge,
+                   {{"metadata", {{"labels", {{labels::kGpuPresent, "false"}}}}}}, executor_, done);
+  }
+  OnWritten(node.status());
+}
+
+void IdleNode::OnWritten(const Status& status) {
+  if (!status.ok()) {
+    failed_ = true;
+    log_.Warning("cannot tell the cluster that there is no GPU",
+                 {{"error", status.error().message}});
+  }
+  if (--writes_ > 0) return;
+  clean_ = !failed_;
+  // Not from within an answer of the client itself.
+  executor_.Post([client = std::shared_ptr<kube::Client>(std::move(client_))] {});
+}
+
+}  // namespace aliquot::agent
