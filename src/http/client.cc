@@ -252,8 +252,8 @@ class Client::Impl {
     --open_;
   }
 
-  // Forgets the call and serves the next one.
-  void Drop(const CallPtr& call) {
+  // Forgets the call and serves the next one. By value: what the caller has may be forgotten, too.
+  void Drop(CallPtr call) {
     calls_.erase(call->id);
     call->timer.cancel();
     std::erase(waiting_, call);
@@ -265,7 +265,7 @@ class Client::Impl {
     }
   }
 
-  void End(const CallPtr& call, Status status) {
+  void End(CallPtr call, Status status) {
     Drop(call);
     call->handler.on_end(std::move(status));
   }

@@ -169,7 +169,7 @@ class HttpsBackend final : public Backend {
   void ComeUp() override { server_.Start(); }
   // Until the server serves a watch.
   void AwaitStream() override {
-    while (cluster_.watches() == 0) std::this_thread::yield();
+    while (server_.streams() == 0) std::this_thread::yield();
   }
   void DestroyClientAfter(const std::function<void(Client&)>& use) override {
     use(*client_);

@@ -342,19 +342,30 @@ void FakeApiServer::StreamWatch(const ExchangePtr& exchange, const Target& targe
     exchange->Send(Line("ERROR", StatusObject(id.error())));
     return exchange->Finish();
   }
-  const auto shared = std::make_shared<FakeCluster::WatchId>(*id);
-  exchange->OnGone([this, id = *id] { cluster_.Unwatch(id); });
-  if (const auto timeout = ParseUnsigned(target.Value("timeoutSeconds"))) {
-    exchange->After(std::chrono::seconds(*timeout), [this, weak = std::weak_ptr(exchange), shared] {
-      const auto still = weak.lock();
-      const auto ended = std::exchange(*shared, 0);
-      if (still == nullptr || ended == 0) return;
-      cluster_.Unwatch(ended);
-      still->Finish();
-    });
+  {
+    std::lock_guard lock(mutex_);
+    streams_.push_back({exchange, *id});
   }
+  exchange->OnGone([this, id = *id] { EndStream(id); });
+  if (const auto timeout = ParseUnsigned(target.Value("timeoutSeconds"))) {
+    exchange->After(std::chrono::seconds(*timeout),
+                    [this, weak = std::weak_ptr(exchange), id = *id] {
+                      const auto still = weak.lock();
+                      if (EndStream(id) && still != nullptr) still->Finish();
+                    });
+  }
+}
+
+// Whether it was running.
+bool FakeApiServer::EndStream(FakeCluster::WatchId id) {
+  cluster_.Unwatch(id);
   std::lock_guard lock(mutex_);
-  streams_.push_back({exchange, shared});
+  return std::erase_if(streams_, [id](const Stream& stream) { return stream.id == id; }) > 0;
+}
+
+std::size_t FakeApiServer::streams() const {
+  std::lock_guard lock(mutex_);
+  return streams_.size();
 }
 
 std::vector<FakeApiServer::Stream> FakeApiServer::TakeStreams() {
@@ -366,7 +377,7 @@ void FakeApiServer::BreakWatches(Break how) {
   for (const Stream& stream : TakeStreams()) {
     const auto exchange = stream.exchange.lock();
     if (exchange == nullptr) continue;
-    cluster_.Unwatch(std::exchange(*stream.id, 0));
+    cluster_.Unwatch(stream.id);
     BreakAnswer(exchange, how);
   }
 }
@@ -375,7 +386,7 @@ void FakeApiServer::ExpireWatches() {
   for (const Stream& stream : TakeStreams()) {
     const auto exchange = stream.exchange.lock();
     if (exchange == nullptr) continue;
-    cluster_.Unwatch(std::exchange(*stream.id, 0));
+    cluster_.Unwatch(stream.id);
     exchange->Send(Line("ERROR", StatusObject({Code::kOutOfRange, "too old resource version"})));
     exchange->Finish();
   }

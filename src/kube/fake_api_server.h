@@ -57,6 +57,8 @@ class FakeApiServer {
   // = any.
   void FailNext(const std::string& verb, const std::string& plural, Fault fault,
                 std::size_t times = 1);
+  // How many watches it serves at the moment.
+  std::size_t streams() const;
   // All running watch streams.
   void BreakWatches(Break how);
   // Tells all running watches 410 in an ERROR event, and ends them.
@@ -82,7 +84,7 @@ class FakeApiServer {
   };
   struct Stream {
     std::weak_ptr<http::TestingExchange> exchange;
-    std::shared_ptr<FakeCluster::WatchId> id;
+    FakeCluster::WatchId id;
   };
 
   static std::optional<Target> Parse(const std::string& target);
@@ -98,6 +100,7 @@ class FakeApiServer {
   void Read(const ExchangePtr& exchange, const Target& target, const std::string& verb);
   void Write(const ExchangePtr& exchange, const Target& target, const std::string& verb);
   void StreamWatch(const ExchangePtr& exchange, const Target& target);
+  bool EndStream(FakeCluster::WatchId id);
   std::vector<Stream> TakeStreams();
 
   FakeCluster& cluster_;
