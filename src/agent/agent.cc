@@ -13,6 +13,7 @@
 #include "agent/containers.h"
 #include "agent/file_watch.h"
 #include "agent/gpu_wait.h"
+#include "agent/idle_memory.h"
 #include "agent/kubelet_holders.h"
 #include "agent/pages.h"
 #include "agent/reconciler.h"
@@ -397,6 +398,7 @@ void Agent::Impl::Heartbeat() {
   // A plan and its list leave holes of their size behind; the node's memory is worth a walk through
   // the heap once it is quiet.
   if (std::exchange(lists_changed_, false)) ::malloc_trim(0);
+  if (gpu_wait_) ReleaseIdleMemory();
   executor_.PostAfter(kHeartbeat, [this] { Heartbeat(); });
 }
 
