@@ -96,7 +96,8 @@ TEST_F(AgentPagesTest, StatuszTellsTheWholeState) {
   EXPECT_EQ(Keys(status),
             (std::set<std::string>{"version", "startedAt", "ready", "notReadyBecause", "simulated",
                                    "config", "driver", "gpus", "brokenGpus", "health", "plan",
-                                   "cdiError", "kubelet", "recentProblems"}));
+                                   "cdiError", "kubelet", "recentProblems", "idle", "holders",
+                                   "holdersError", "shares"}));
   EXPECT_TRUE(status.at("simulated").as_bool());
   EXPECT_TRUE(status.at("notReadyBecause").is_null());
   EXPECT_EQ(status.at_pointer("/config/file").as_string(), Path("config.yaml"));
