@@ -16,6 +16,7 @@
 #include "agent/agent.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/cluster_options.h"
 #include "cli/config_options.h"
 #include "cli/console.h"
 #include "cli/listen_address.h"
@@ -29,9 +30,13 @@
 namespace aliquot::cli {
 namespace {
 
+constexpr char kBesideTheKubelet[] = "beside the kubelet's";
+
 struct Options {
   NodeChoice node;
   agent::AgentOptions agent;
+  ClusterFlags cluster;
+  std::string pod_resources = kBesideTheKubelet;
   std::string listen = "127.0.0.1:9410";
   std::string host_root;
   MigFlowFlags mig;
@@ -75,6 +80,15 @@ std::string LibraryDir() {
   return failure ? std::string() : (program.parent_path().parent_path() / "lib").string();
 }
 
+// The kubelet keeps both sockets below one directory.
+std::string PodResourcesSocket(const std::string& given, const config::AgentSettings& settings) {
+  if (given != kBesideTheKubelet) return given;
+  if (settings.kubelet_socket.empty()) return {};
+  const std::filesystem::path plugins =
+      std::filesystem::path(settings.kubelet_socket).parent_path();
+  return plugins.parent_path() / "pod-resources/kubelet.sock";
+}
+
 sigset_t OurSignals() {
   sigset_t signals;
   ::sigemptyset(&signals);
@@ -92,6 +106,7 @@ void Run(Options& options, Console& console) {
   ::mallopt(M_ARENA_MAX, 2);
 
   options.agent.sources.environment = ReadEnvironment();
+  config::AgentSettings settings;
   {
     // What no file can mend ends the process before anything starts.
     config::ConfigSources without_file = options.agent.sources;
@@ -103,6 +118,7 @@ void Run(Options& options, Console& console) {
       console.exit_code = kExitUsage;
       return;
     }
+    settings = outcome.agent;
   }
   const auto listen = ParseListenAddress(options.listen);
   if (!listen.ok()) {
@@ -135,6 +151,17 @@ void Run(Options& options, Console& console) {
     if (!mig.ok()) return console.Fail(mig.error());
     options.agent.mig = *std::move(mig);
   }
+  auto cluster =
+      ResolveCluster(options.cluster, options.agent.sources, settings, surroundings->clock);
+  if (!cluster.ok()) {
+    console.Fail(cluster.error());
+    console.exit_code = kExitUsage;
+    return;
+  }
+  options.agent.cluster = *std::move(cluster);
+  if (options.agent.cluster) options.agent.cluster->host_root = options.host_root;
+  options.agent.wait_for_gpu = !options.node.simulated();
+  options.agent.pod_resources_socket = PodResourcesSocket(options.pod_resources, settings);
   options.agent.open_driver = [simulated, state = MigState(options),
                                boot = mig::BootId(options.host_root),
                                &log](const std::string& root) {
@@ -227,6 +254,13 @@ void AddAgentCommand(CLI::App& root, Console& console) {
       ->envname("ALIQUOT_HEALTH_SETTLE")
       ->capture_default_str();
   AddMigFlowOptions(command, options->mig);
+  command
+      .add_option("--pod-resources-socket", options->pod_resources,
+                  "the kubelet's socket that says which container holds what; empty = not asked "
+                  "[../pod-resources/kubelet.sock of the registration socket's directory]")
+      ->type_name("PATH")
+      ->envname("POD_RESOURCES_SOCKET");
+  AddClusterOptions(command, options->cluster);
   command.add_flag("--verbose", options->verbose, "log debug messages too");
   AddConfigOptions(command, options->agent.sources);
   command.callback([options, &console] { Run(*options, console); });

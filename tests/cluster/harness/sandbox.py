@@ -65,10 +65,11 @@ def init_pid():
 def create():
     """Makes the namespaces, with a first process that waits to be killed. It is told our name, by
     which it is found again whatever became of those who started it."""
-    parent = subprocess.Popen(
-        ["unshare", *NAMESPACES, "--propagation", "private", "--fork",
-         binaries.CONTAINERD.directory / "pause", layout.NAME], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True)
+    command = ["unshare", *NAMESPACES, "--propagation", "private", "--fork",
+               binaries.CONTAINERD.directory / "pause", layout.NAME]
+    nothing = subprocess.DEVNULL
+    parent = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing,
+                              start_new_session=True)
 
     def started():
         if parent.poll() is not None:
@@ -129,9 +130,12 @@ def _root_directory():
         own.chmod(0o1777 if name == "tmp" else 0o755)
         _bind(own, ROOT / name)
     (ROOT / "run/lock").mkdir()
-    # Seen inside at their own paths, whatever file systems they are on; pods' logs stay for reading.
+    # Seen inside at their own paths, whatever file systems they are on. Logs are written outside, so
+    # that they stay.
     for path in (layout.REPO, layout.CACHE):
         _bind(path, f"{ROOT}{path}")
+        run("mount", "-o", "remount,bind,ro", f"{ROOT}{path}")
+    _bind(layout.STATE, f"{ROOT}{layout.STATE}")
     (layout.LOGS / "pods").mkdir(exist_ok=True)
     _bind(layout.LOGS / "pods", ROOT / "var/log/pods")
 
