@@ -4,6 +4,7 @@
 # make build    out/bin/aliquot and the simulated NVML, installing what is missing (Debian 12)
 # make demo     the whole story on a simulated node: no GPU, no cluster
 # make test     build, then every test of tiers 1 and 2
+# make test-cluster  build, then the stories of tier 3 on a real Kubernetes (docs/testing-on-kubernetes.md)
 # make check    what CI adds: format, layers, sanitizers, fuzz targets
 # make bench    the figures of docs/benchmarks.md
 
@@ -15,7 +16,7 @@ CTEST = ctest --output-on-failure --no-tests=error -j$(JOBS)
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 
-.PHONY: build demo test check bench deps format format-check layers asan tsan fuzz clean
+.PHONY: build demo test test-cluster check bench deps format format-check layers asan tsan fuzz clean
 
 deps:
 	@tools/install-deps.sh
@@ -29,6 +30,9 @@ demo: build
 
 test: build
 	@$(CTEST) --test-dir build/ci
+
+test-cluster: build
+	@tests/cluster/run
 
 check: deps format-check layers asan tsan fuzz
 

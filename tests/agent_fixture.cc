@@ -62,6 +62,7 @@ void AgentProcess::Start(const std::string& node, const std::vector<std::string>
                                   "--kubelet-socket=" + directory_ + "/device-plugins/kubelet.sock",
                                   "--cdi-root=" + directory_ + "/cdi",
                                   "--state-dir=" + directory_ + "/state",
+                                  "--run-dir=" + directory_ + "/run",
                                   "--listen=127.0.0.1:0",
                                   "--health-settle=0.3",
                                   "--poll-interval=0.1",
@@ -140,6 +141,7 @@ bool AgentPages::AwaitMetric(const std::string& name_and_labels, double wanted) 
 
 AgentTest::AgentTest() : agent_(directory_.path(), "agent") {
   fs::create_directory(Path("device-plugins"));
+  fs::create_directory(Path("pod-resources"));
   Configure("version: v1\n");
 }
 
@@ -163,7 +165,9 @@ sim::Control& AgentTest::Simulate(const std::string& node) {
 }
 
 void AgentTest::StartKubelet() {
-  auto kubelet = rpc::KubeletStandin::Start({.directory = Path("device-plugins")});
+  auto kubelet =
+      rpc::KubeletStandin::Start({.directory = Path("device-plugins"),
+                                  .pod_resources_socket = Path("pod-resources/kubelet.sock")});
   ASSERT_TRUE(kubelet.ok()) << kubelet.error().message;
   kubelet_ = *std::move(kubelet);
 }

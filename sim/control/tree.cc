@@ -277,6 +277,7 @@ Status WriteTree(const NodeSpec& node, const NodeState& state, const std::string
     WriteGpu(tree, node.gpus[i], state.gpus[i], state.driver_version);
   }
   WriteLibraries(tree, state.driver_version, options.library_directory);
+  tree.File("/usr/share/aliquot/simulated-node", node.name + "\n");
   return tree.status();
 }
 

@@ -27,7 +27,8 @@ std::string MigMinorsFile();
 
 // Writes below `root` (created if missing) the files by which a host shows its driver and its
 // GPUs: /proc/driver/nvidia*, /proc/devices, /sys/bus/pci/devices, /dev, and the driver's
-// libraries and programs. Existing files are replaced, others are left alone.
+// libraries and programs; and /usr/share/aliquot/simulated-node, the node's name, which tells these
+// from the files of real GPUs. Existing files are replaced, others are left alone.
 Status WriteTree(const NodeSpec& node, const NodeState& state, const std::string& root,
                  const TreeOptions& options);
 

@@ -76,6 +76,7 @@ TEST_F(TreeTest, HostWithoutMigHasNoCapabilities) {
   EXPECT_FALSE(Exists("/dev/nvidia-caps"));
   EXPECT_TRUE(Exists("/dev/nvidiactl"));
   EXPECT_TRUE(Exists("/usr/lib/x86_64-linux-gnu/libcuda.so"));
+  EXPECT_EQ(Read("/usr/share/aliquot/simulated-node"), "t4-x1\n");
   ASSERT_TRUE(Write("t4-x1").ok()) << "writing again must work";
 }
 

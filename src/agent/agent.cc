@@ -16,6 +16,7 @@
 #include "agent/file_watch.h"
 #include "agent/gpu_presence.h"
 #include "agent/idle_node.h"
+#include "agent/kubelet_holders.h"
 #include "agent/reconciler.h"
 #include "agent/status_page.h"
 #include "base/executor.h"
@@ -23,6 +24,7 @@
 #include "cdi/writer.h"
 #include "deviceplugin/directory_watch.h"
 #include "deviceplugin/plugin_manager.h"
+#include "grants/arbiter_server.h"
 #include "http/published.h"
 #include "http/server.h"
 #include "metrics/agent_metrics.h"
@@ -49,9 +51,10 @@ constexpr char kDefaultPluginDirectory[] = "/var/lib/kubelet/device-plugins";
 
 http::Response Json(std::string body) { return {200, "application/json", std::move(body) + "\n"}; }
 
-cdi::Options CdiOptions(const config::AgentSettings& settings) {
+cdi::Options CdiOptions(const config::AgentSettings& settings, const EnforcedShares& shares) {
   return {{settings.cdi_feature_flags.begin(), settings.cdi_feature_flags.end()},
-          {settings.cdi_disable_hooks.begin(), settings.cdi_disable_hooks.end()}};
+          {settings.cdi_disable_hooks.begin(), settings.cdi_disable_hooks.end()},
+          shares.libraries()};
 }
 
 }  // namespace
@@ -67,6 +70,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
         recent_(recent),
         started_at_(clock.WallNow()),
         metrics_(registry_),
+        grant_metrics_(registry_),
         cluster_metrics_(registry_),
         keeper_(options_.sources, options_.state_dir,
                 options_.cluster ? ConfigKeeper::Mode::kCluster : ConfigKeeper::Mode::kFile, clock,
@@ -87,6 +91,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   Status StartServing();
   // Builds what talks to the kubelet.
   Status StartPlugins();
+  void StartShares();
   void StartContainers();
   Status StartHttp();
   Status WatchConfig();
@@ -111,6 +116,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   void OnDriverAvailable() override;
   void OnHealth(std::shared_ptr<const gpu::HealthSnapshot> health) override;
   void OnHang(const gpu::HangReport& report) override;
+  void OnProcesses(std::shared_ptr<const gpu::ProcessSnapshot> processes) override;
 
   // On the executor.
   void OnAllocate(const std::string& resource, const std::vector<std::string>& ids,
@@ -135,6 +141,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   const std::chrono::system_clock::time_point started_at_;
   metrics::Registry registry_;
   metrics::AgentMetrics metrics_;
+  metrics::GrantMetrics grant_metrics_;
   metrics::ClusterMetrics cluster_metrics_;
   http::Published<AgentStatus> status_;  // made on the executor, read by the HTTP thread
   std::atomic<Clock::Duration::rep> last_beat_{0};
@@ -146,6 +153,8 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::unique_ptr<rpc::DevicePluginServers> transport_;
   std::unique_ptr<rpc::KubeletClient> registrar_;
   std::unique_ptr<deviceplugin::InotifyDirectory> directory_;
+  std::unique_ptr<KubeletHolders> holders_;
+  std::unique_ptr<EnforcedShares> shares_;
   std::unique_ptr<deviceplugin::PluginManager> plugins_;
   std::optional<Reconciler> reconciler_;
   // That the monitor was started with.
@@ -162,7 +171,6 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::unique_ptr<GpuPresence> presence_;  // likewise
   std::unique_ptr<ClusterMode> cluster_;
   std::unique_ptr<MigMode> mig_;  // only in a cluster
-  std::unique_ptr<FileWatch> mig_config_watch_;
   std::unique_ptr<FileWatch> config_watch_;
   std::unique_ptr<http::Server> http_;
   bool reload_pending_ = false;
@@ -244,11 +252,32 @@ Status Agent::Impl::StartPlugins() {
   transport_ =
       std::make_unique<rpc::DevicePluginServers>(*poller_, directory, rpc::NewInstanceId());
   if (!socket.empty()) registrar_ = std::make_unique<rpc::KubeletClient>(socket);
+  StartShares();
   plugins_ =
       std::make_unique<deviceplugin::PluginManager>(deviceplugin::PluginManager::Dependencies{
           executor_, clock_, log_, *transport_, registrar_.get(), *directory_, this});
-  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_});
+  reconciler_.emplace(Reconciler::Dependencies{log_, *plugins_, cdi_files_, metrics_, *shares_});
   return {};
+}
+
+void Agent::Impl::StartShares() {
+  const std::string& socket = keeper_.settings().kubelet_socket;
+  if (!socket.empty()) holders_ = std::make_unique<KubeletHolders>(PodResourcesSocket(socket));
+  const auto changed = [this] {
+    if (monitor_) monitor_->WatchProcesses(shares_->process_interval());
+    if (reconciler_) Publish();
+  };
+  const auto make_server = [this] {
+    // On the arbiter's thread; families may be used by any.
+    return grants::ArbiterServer::Start(
+        [this](const arbiter::GrantEvent& event) {
+          grant_metrics_.CountEvent(grants::NameOf(event.kind));
+        },
+        log_);
+  };
+  shares_ = std::make_unique<EnforcedShares>(
+      options_.shares, EnforcedShares::Dependencies{executor_, clock_, log_, grant_metrics_,
+                                                    holders_.get(), changed, make_server});
 }
 
 Status Agent::Impl::StartCluster() {
@@ -278,16 +307,7 @@ Status Agent::Impl::StartMig() {
       std::move(mig),
       MigMode::Agent{executor_, clock_, log_, cluster_->client(), pod_resources_.get(), drive,
                      withhold, [this] { return plugins_->lists_sent(); }, [this] { Publish(); }});
-  const std::string& path = options_.mig->node.layouts.file;
-  if (path.empty()) return {};
-  auto watch = FileWatch::Start(*poller_, path, [this] {
-    executor_.PostAfter(kSettle, [this] {
-      if (mig_) mig_->node().ReloadFile();
-    });
-  });
-  if (!watch.ok()) return watch.error();
-  mig_config_watch_ = std::move(*watch);
-  return {};
+  return mig_->WatchFile(*poller_);
 }
 
 Status Agent::Impl::WatchConfig() {
@@ -379,6 +399,7 @@ void Agent::Impl::StartMonitor() {
                                                executor_, log_,
                                                static_cast<gpu::GpuMonitorListener&>(*this));
   monitor_->Start();
+  monitor_->WatchProcesses(shares_->process_interval());
   if (mig_) mig_->node().OnDriverThread(true);
 }
 
@@ -392,7 +413,10 @@ void Agent::Impl::OnConfigTried(bool changed) {
   if (changed) {
     reconciler_->SetWithdrawn(view.withdrawn);
     UpdateMonitor();
-    if (view.serving) reconciler_->SetConfig(view.serving, CdiOptions(keeper_.settings()));
+    if (view.serving) {
+      shares_->SetConfig(*view.serving);
+      reconciler_->SetConfig(view.serving, CdiOptions(keeper_.settings(), *shares_));
+    }
     OnDevicesChanged();
   }
   if (cluster_) cluster_->OnConfigTried(view);
@@ -442,6 +466,8 @@ void Agent::Impl::Publish() {
     status.plan = reconciler_->plan();
     status.cdi_error = reconciler_->cdi_error();
     status.plugins = plugins_->status();
+    status.shares = shares_->rows();
+    status.shares_error = shares_->error();
   }
   if (containers_) {
     status.held = containers_->held();
@@ -500,6 +526,12 @@ void Agent::Impl::OnHang(const gpu::HangReport& report) {
   Publish();
 }
 
+void Agent::Impl::OnProcesses(std::shared_ptr<const gpu::ProcessSnapshot> processes) {
+  executor_.Post([this, processes = std::move(processes)] {
+    if (monitor_) shares_->SetProcesses(*processes);
+  });
+}
+
 void Agent::Impl::OnAllocate(const std::string& resource, const std::vector<std::string>&,
                              Clock::Duration duration, bool ok) {
   metrics_.CountAllocation(resource, ok, duration);
@@ -522,7 +554,6 @@ void Agent::Impl::OnRegistration(const std::string& resource, bool ok) {
 bool Agent::Impl::Stop() {
   if (std::exchange(stopped_, true)) return !stuck_;
   if (http_) http_->Stop();
-  mig_config_watch_.reset();
   std::promise<void> done;
   executor_.Post([&] {
     stuck_ = !abandoned_.empty();
@@ -541,6 +572,8 @@ bool Agent::Impl::Stop() {
   executor_.Stop();
   reconciler_.reset();
   plugins_.reset();
+  shares_.reset();
+  holders_.reset();
   registrar_.reset();
   transport_.reset();
   directory_.reset();

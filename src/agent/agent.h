@@ -10,6 +10,7 @@
 #include <string>
 
 #include "agent/cluster_mode.h"
+#include "agent/enforced_shares.h"
 #include "agent/mig_mode.h"
 #include "agent/recent_log.h"
 #include "base/clock.h"
@@ -25,6 +26,7 @@ struct AgentOptions {
   config::ConfigSources sources;  // flags and environment
   std::string state_dir;          // keeps the last good configuration; empty = not kept
   std::string cdi_root = "/var/run/cdi";
+  ShareOptions shares;
   std::string listen_address = "127.0.0.1";  // of the status pages; empty = none
   std::uint16_t listen_port = 0;             // 0 = any free one
   // The cluster says what to serve; absent: the configuration file does.

@@ -47,11 +47,6 @@ Status CheckSupported(const config::Config& config) {
     return Error{Code::kUnimplemented,
                  "sharing.mps: this version runs no MPS daemon; use sharing.timeSlicing"};
   }
-  if (config.sharing.isolation && config.sharing.isolation->active()) {
-    return Error{Code::kUnimplemented,
-                 "sharing.timeSlicing.isolation: this version enforces no shares; remove the key "
-                 "for plain time-slicing"};
-  }
   const auto discovery = config.flags.device_discovery_strategy;
   if (discovery == config::DiscoveryStrategy::kTegra ||
       discovery == config::DiscoveryStrategy::kVfio) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cdi/host_devices.h"
+#include "deviceplugin/add_share.h"
 #include "deviceplugin/allocate.h"
 #include "share/planner.h"
 #include "share/preferred.h"
@@ -31,8 +32,11 @@ struct AnswerContext {
 std::map<std::string, std::string> Tiers(const share::Plan& plan) {
   std::map<std::string, std::string> tiers;
   for (const share::PlannedResource& resource : plan.resources) {
+    const bool promised =
+        std::any_of(resource.devices.begin(), resource.devices.end(),
+                    [](const share::PlannedDevice& d) { return d.share != share::Share{}; });
     if (resource.shared) {
-      tiers[resource.name] = "none";
+      tiers[resource.name] = promised ? "interposer" : "none";
     } else if (!resource.devices.empty() && resource.devices.front().mig_uuid) {
       tiers[resource.name] = "mig";
     }
@@ -216,10 +220,22 @@ deviceplugin::PluginSettings Reconciler::Answers(cdi::HostDevices host, cdi::Roo
     context->allocators.try_emplace(resource.name, resource, *inventory_);
   }
   deviceplugin::PluginSettings settings;
-  settings.allocate = [context](const share::PlannedResource& resource,
-                                const std::vector<std::string>& ids) {
-    return deviceplugin::Allocate({*context->config, resource, ids, *context->inventory,
-                                   context->host, context->roots, context->cdi_devices});
+  settings.allocate = [context, &shares = dependencies_.shares](
+                          const share::PlannedResource& resource,
+                          const std::vector<std::string>& ids) -> Result<rpc::ContainerAllocation> {
+    const deviceplugin::AllocateInput input{*context->config,    resource,      ids,
+                                            *context->inventory, context->host, context->roots,
+                                            context->cdi_devices};
+    auto answer = deviceplugin::Allocate(input);
+    if (!answer.ok()) return answer;
+    const auto injection = shares.Issue(resource, ids, *context->inventory,
+                                        deviceplugin::LibrariesLieOverDriver(input));
+    if (!injection.ok()) return injection.error();
+    if (!injection->has_value()) return answer;
+    if (Status added = deviceplugin::AddShare(input, **injection, *answer); !added.ok()) {
+      return added.error();
+    }
+    return answer;
   };
   settings.preferred =
       [context](const share::PlannedResource& resource,

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/enforced_shares.h"
 #include "agent/mig_flow.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -34,6 +35,7 @@ class Reconciler {
     deviceplugin::PluginManager& plugins;
     cdi::SpecWriter& cdi_files;
     metrics::AgentMetrics& metrics;
+    EnforcedShares& shares;
   };
 
   explicit Reconciler(Dependencies dependencies) : dependencies_(std::move(dependencies)) {}

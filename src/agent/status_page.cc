@@ -154,6 +154,33 @@ json::object MigToJson(const MigStatus& mig) {
           {"gpusWithheld", json::array(mig.withheld.begin(), mig.withheld.end())}};
 }
 
+json::array SharesToJson(const std::vector<grants::GrantRow>& rows) {
+  json::array out;
+  for (const grants::GrantRow& row : rows) {
+    json::value holder = nullptr;
+    if (row.grant.holder) {
+      holder = {{"namespace", row.grant.holder->pod_namespace},
+                {"pod", row.grant.holder->pod},
+                {"container", OrNull(row.grant.holder->container)}};
+    }
+    json::value limit = nullptr;
+    if (row.limit_bytes) limit = *row.limit_bytes;
+    out.push_back({{"grant", row.grant.id},
+                   {"since", Rfc3339(row.grant.created_at)},
+                   {"holder", std::move(holder)},
+                   {"resource", row.grant.resource},
+                   {"device", row.device.uuid},
+                   {"replicas", row.device.held},
+                   {"of", row.device.of},
+                   {"tier", "interposer"},
+                   {"memoryLimitBytes", std::move(limit)},
+                   {"memoryChargedBytes", row.use.charged_bytes},
+                   {"memoryDriverBytes", row.seen_bytes},
+                   {"processes", row.sessions}});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string AgentStatus::NotReady() const {
@@ -202,13 +229,15 @@ json::value ToJson(const AgentStatus& status, const std::vector<std::string>& re
   }
   if (status.health) page["health"] = HealthToJson(*status.health);
   if (status.plan) page["plan"] = PlanToJson(*status.plan);
+  if (status.mig) page["mig"] = MigToJson(*status.mig);
   page["holders"] = status.held ? json::value(HoldersToJson(*status.held)) : json::value(nullptr);
   page["holdersError"] = OrNull(status.held_error);
-  if (status.mig) page["mig"] = MigToJson(*status.mig);
   page["cdiError"] = OrNull(status.cdi_error);
   page["kubelet"] = {{"registrationEnabled", status.plugins.registration_enabled},
                      {"present", status.plugins.kubelet_present},
                      {"plugins", PluginsToJson(status.plugins)}};
+  page["shares"] = {{"error", OrNull(status.shares_error)},
+                    {"grants", SharesToJson(status.shares)}};
   page["recentProblems"] = json::value_from(recent);
   return page;
 }

@@ -16,6 +16,7 @@
 #include "agent/reconciler.h"
 #include "deviceplugin/plugin_manager.h"
 #include "gpu/gpu_observer.h"
+#include "grants/manager.h"
 #include "rpc/pod_resources_client.h"
 
 namespace aliquot::agent {
@@ -39,6 +40,8 @@ struct AgentStatus {
   std::string cdi_error;
   deviceplugin::ManagerStatus plugins;
   std::optional<MigStatus> mig;  // absent where no label of a Node is followed
+  std::vector<grants::GrantRow> shares;
+  std::string shares_error;  // why shares cannot be given out; empty if they can
 
   // Why the node is not ready to be used; empty if it is. For /readyz.
   std::string NotReady() const;

@@ -113,6 +113,10 @@ TEST(File, ReplacesAtomicallyAndReportsWhatIsMissing) {
   EXPECT_EQ(ReadFile(dir + "/none").error().code, Code::kNotFound);
   EXPECT_EQ(ReadFile(path, 2).error().code, Code::kResourceExhausted);
   EXPECT_FALSE(WriteFileAtomically(dir + "/no/such", "x").ok());
+  ASSERT_TRUE(WriteFileDurably(path, "three", 0640).ok());
+  EXPECT_EQ(*ReadFile(path), "three");
+  EXPECT_FALSE(WriteFileDurably(dir + "/no/such", "x").ok());
+  EXPECT_EQ(SyncDirectory(dir + "/none").error().code, Code::kNotFound);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir), {}), 1);
   std::filesystem::remove_all(dir);
 }

@@ -40,7 +40,9 @@ Result<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {
   }
 }
 
-Status WriteFileAtomically(const std::string& path, std::string_view content, unsigned mode) {
+namespace {
+
+Status Replace(const std::string& path, std::string_view content, unsigned mode, bool durable) {
   std::string temporary = path + ".XXXXXX";
   const UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd.valid()) return ErrnoError(fmt::format("cannot create a file beside {}", path), errno);
@@ -56,8 +58,28 @@ Status WriteFileAtomically(const std::string& path, std::string_view content, un
     content.remove_prefix(static_cast<std::size_t>(wrote));
   }
   if (::fchmod(fd.get(), mode) != 0) return fail("set the mode of");
+  if (durable && ::fsync(fd.get()) != 0) return fail("write to disk");
   if (::rename(temporary.c_str(), path.c_str()) != 0) return fail("rename");
   return {};
+}
+
+}  // namespace
+
+Status WriteFileAtomically(const std::string& path, std::string_view content, unsigned mode) {
+  return Replace(path, content, mode, false);
+}
+
+Status WriteFileDurably(const std::string& path, std::string_view content, unsigned mode) {
+  if (Status status = Replace(path, content, mode, true); !status.ok()) return status;
+  const std::size_t slash = path.rfind('/');
+  return SyncDirectory(slash == std::string::npos ? "." : path.substr(0, slash + 1));
+}
+
+Status SyncDirectory(const std::string& directory) {
+  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoError(fmt::format("cannot open {}", directory), errno);
+  if (::fsync(fd.get()) == 0) return {};
+  return ErrnoError(fmt::format("cannot write {} to disk", directory), errno);
 }
 
 }  // namespace aliquot

@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/file.h"
 #include "cdi/driver_files.h"
 #include "cdi/extra_specs.h"
 #include "cdi/gpu_spec.h"
+#include "cdi/share_spec.h"
 
 namespace aliquot::cdi {
 
@@ -20,6 +22,17 @@ PublishedDevices SpecSet::Devices() const {
   }
   return out;
 }
+
+namespace {
+
+// True if the files below the driver root are those of simulated node `name`, written by `aliquot
+// sim tree`. Any others are of real GPUs, which are not the simulated node's to give.
+bool ShowsNode(const Roots& roots, const std::string& name) {
+  const Result<std::string> told = ReadFile(roots.driver + "/usr/share/aliquot/simulated-node");
+  return told.ok() && *told == name + "\n";
+}
+
+}  // namespace
 
 bool UsesCdi(const config::Flags& flags) {
   return std::any_of(flags.device_list_strategies.begin(), flags.device_list_strategies.end(),
@@ -36,7 +49,8 @@ Result<SpecSet> BuildSpecs(const config::Config& config, const gpu::Inventory& i
 
   DriverFiles files;
   std::optional<std::string> program;
-  if (!inventory.simulated()) {
+  const bool with_files = !inventory.simulated() || ShowsNode(roots, inventory.simulated_node);
+  if (with_files) {
     DriverFileOptions wanted;
     wanted.explicit_libraries = options.Has(kExplicitDriverLibraries);
     wanted.sockets = !options.Has(kDisableIpcDiscoverer);
@@ -53,9 +67,11 @@ Result<SpecSet> BuildSpecs(const config::Config& config, const gpu::Inventory& i
     }
   }
   const Hooks hooks(std::move(program), options.disabled_hooks);
-  const SpecInput input{config, inventory, host, roots, files, hooks, options};
+  const SpecInput input{config, inventory, host, roots, files, hooks, options, with_files};
   std::vector<BuiltSpec> built = BuildExtraSpecs(input);
-  built.insert(built.begin(), BuildGpuSpec(input));
+  BuiltSpec gpu = BuildGpuSpec(input);
+  built.push_back(BuildShareSpec(input, gpu.spec));
+  built.insert(built.begin(), std::move(gpu));
   for (BuiltSpec& one : built) {
     out.warnings.insert(out.warnings.end(), one.warnings.begin(), one.warnings.end());
     if (!one.spec.devices.empty()) out.specs.push_back(std::move(one.spec));

@@ -25,7 +25,8 @@ bool UsesCdi(const config::Flags& flags);
 
 // Every spec the node should have, from what is on the disk now: looks for driver files and the
 // hook program, then builds. No specs at all unless UsesCdi. kNotFound if a real node has GPUs but
-// no driver files where the configuration says; keep the files in place then. Blocks on the file
+// no driver files where the configuration says; keep the files in place then. A simulated
+// node has files only if `aliquot sim tree` wrote them below the driver root. Blocks on the file
 // system only; call it when inventory or configuration changed.
 Result<SpecSet> BuildSpecs(const config::Config& config, const gpu::Inventory& inventory,
                            const HostDevices& host, const Roots& roots, const Options& options);

@@ -100,7 +100,7 @@ ContainerEdits CommonEdits(const SpecInput& input) {
   ContainerEdits edits;
   // Keeps NVIDIA's runtime, if it is the node's default one, from adding every GPU by itself.
   edits.env.push_back("NVIDIA_VISIBLE_DEVICES=void");
-  if (input.inventory.simulated()) return edits;
+  if (!input.with_files) return edits;
   if (!input.files.cuda_directories.empty()) {
     edits.env.push_back("NVIDIA_CTK_LIBCUDA_DIR=" + Join(input.files.cuda_directories, ":"));
   }
@@ -143,6 +143,8 @@ void AddDevice(const std::string& name, const gpu::Gpu& gpu, const std::vector<s
   Device device{name, {}};
   if (input.inventory.simulated()) {
     device.edits.env.push_back("ALIQUOT_SIMULATED_NODE=" + input.inventory.simulated_node);
+  }
+  if (!input.with_files) {
     out.spec.devices.push_back(std::move(device));
     return;
   }

@@ -23,6 +23,7 @@ struct SpecInput {
   const DriverFiles& files;
   const Hooks& hooks;
   const Options& options;
+  bool with_files = true;  // false: of the simulated node no file is on the host
 };
 
 struct BuiltSpec {
@@ -38,8 +39,8 @@ std::string MigDeviceName(const gpu::Gpu& gpu, const gpu::MigDevice& mig,
 // The spec of class gpu: one device per GPU without MIG and per MIG device; what they share
 // (control nodes, driver files, hooks) once. Device files that the host does not have are not
 // listed; a device whose own files are missing is left out, with a warning.
-// On a simulated node every device only sets ALIQUOT_SIMULATED_NODE: a container starts, and
-// nothing in it looks like a GPU, even if the host has real ones.
+// On a simulated node every device sets ALIQUOT_SIMULATED_NODE. Without files that is all: a
+// container starts, and nothing in it looks like a GPU, even if the host has real ones.
 BuiltSpec BuildGpuSpec(const SpecInput& input);
 
 // Mount options of driver files, and of the driver's sockets.

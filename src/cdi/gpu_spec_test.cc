@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "cdi/build.h"
 #include "cdi/extra_specs.h"
+#include "cdi/share_spec.h"
 #include "cdi/temp_tree.h"
 
 namespace aliquot::cdi {
@@ -83,7 +84,9 @@ struct Node {
     inventory.gpus.push_back(gpu);
   }
 
-  SpecInput Input() const { return {config, inventory, host, roots, files, hooks, options}; }
+  SpecInput Input() const {
+    return {config, inventory, host, roots, files, hooks, options, with_files};
+  }
 
   config::Config config;
   gpu::Inventory inventory;
@@ -92,6 +95,7 @@ struct Node {
   DriverFiles files;
   Hooks hooks{"/usr/bin/nvidia-ctk", {}};
   Options options;
+  bool with_files = true;
 };
 
 // What a runtime's strict decoder accepts: known keys of the right kind, nothing else.
@@ -198,6 +202,7 @@ TEST(GpuSpec, ASimulatedNodeShowsNoDeviceFileEvenIfTheHostHasSome) {
   Node node;
   node.AddT4();
   node.inventory.simulated_node = "t4-x1";
+  node.with_files = false;
   const Spec spec = BuildGpuSpec(node.Input()).spec;
   ASSERT_THAT(spec.devices, SizeIs(1));
   EXPECT_THAT(spec.devices[0].edits.env, ElementsAre("ALIQUOT_SIMULATED_NODE=t4-x1"));
@@ -304,6 +309,93 @@ TEST(BuildSpecs, ARealNodeWithoutDriverFilesIsAnErrorAndASimulatedOneIsNot) {
   EXPECT_FALSE(BuildSpecs(node.config, node.inventory, node.host, node.roots, {}).ok());
   node.inventory.simulated_node = "t4-x1";
   EXPECT_TRUE(BuildSpecs(node.config, node.inventory, node.host, node.roots, {}).ok());
+}
+
+TEST(BuildSpecs, ASimulatedNodeHasTheFilesThatWereWrittenForIt) {
+  Node node;
+  node.AddT4();
+  node.inventory.simulated_node = "t4-x1";
+  TempTree tree;
+  tree.File(std::string(kLib) + "/libcuda.so.580.159.04");
+  node.roots.driver = tree.root();
+  const auto build = [&] {
+    auto set = BuildSpecs(node.config, node.inventory, node.host, node.roots, {});
+    EXPECT_TRUE(set.ok()) << set.error().message;
+    return set->specs.at(0);
+  };
+  EXPECT_THAT(build().common.mounts, IsEmpty()) << "a real driver's";
+  tree.File("/usr/share/aliquot/simulated-node", "a100-40gb-x8\n");
+  EXPECT_THAT(build().common.mounts, IsEmpty()) << "another node's";
+  tree.File("/usr/share/aliquot/simulated-node", "t4-x1\n");
+  const Spec spec = build();
+  EXPECT_EQ(spec.common.mounts.at(0).host_path,
+            "/run/nvidia/driver/usr/lib/x86_64-linux-gnu/libcuda.so.580.159.04");
+  EXPECT_THAT(spec.devices.at(0).edits.device_nodes, SizeIs(3));
+  EXPECT_THAT(spec.devices.at(0).edits.env, ElementsAre("ALIQUOT_SIMULATED_NODE=t4-x1"));
+}
+
+std::map<std::string, std::string> ByContainerPath(const ContainerEdits& edits) {
+  std::map<std::string, std::string> out;
+  for (const Mount& mount : edits.mounts) out[mount.container_path] = mount.host_path;
+  return out;
+}
+
+Node ShareNode() {
+  Node node;
+  node.AddT4();
+  node.options.share_libraries = {"/ours/cuda.so", "/ours/nvml.so", "/run/aliquot/driver"};
+  node.config.sharing.isolation.emplace();
+  node.config.sharing.isolation->compute = config::Isolation::Compute::kFair;
+  return node;
+}
+
+TEST(ShareSpec, LiesOverTheDriversLibraries) {
+  const Node node = ShareNode();
+  const BuiltSpec built = BuildShareSpec(node.Input(), BuildGpuSpec(node.Input()).spec);
+  ASSERT_THAT(built.spec.devices, SizeIs(1));
+  EXPECT_TRUE(Validate(built.spec).ok());
+  const std::string lib(kLib);
+  const std::map<std::string, std::string> expected = {
+      {lib + "/libcuda.so.580.159.04", "/ours/cuda.so"},
+      {"/run/aliquot/driver/libcuda.so.1", "/run/nvidia/driver" + lib + "/libcuda.so.580.159.04"},
+      {lib + "/libnvidia-ml.so.580.159.04", "/ours/nvml.so"},
+      {"/run/aliquot/driver/libnvidia-ml.so.1",
+       "/run/nvidia/driver" + lib + "/libnvidia-ml.so.580.159.04"}};
+  EXPECT_EQ(ByContainerPath(built.spec.devices[0].edits), expected);
+}
+
+// Without the hook program the driver's libraries are mounted under every name.
+TEST(ShareSpec, LiesOverEveryName) {
+  Node node = ShareNode();
+  node.hooks = Hooks(std::nullopt, {});
+  const Spec gpu = BuildGpuSpec(node.Input()).spec;
+  const BuiltSpec built = BuildShareSpec(node.Input(), gpu);
+  const auto ours = ByContainerPath(built.spec.devices.at(0).edits);
+  int over = 0;
+  for (const auto& [container, host] : ByContainerPath(gpu.common)) {
+    const bool cuda = host.find("libcuda.so") != std::string::npos;
+    const bool nvml = host.find("libnvidia-ml.so") != std::string::npos;
+    if (!cuda && !nvml) continue;
+    EXPECT_EQ(ours.at(container), cuda ? "/ours/cuda.so" : "/ours/nvml.so");
+    ++over;
+  }
+  EXPECT_GE(over, 6);
+}
+
+TEST(ShareSpec, OnlyWhereSharesAreEnforcedOnARealDriver) {
+  Node node = ShareNode();
+  node.files.libraries.pop_back();
+  const BuiltSpec without = BuildShareSpec(node.Input(), BuildGpuSpec(node.Input()).spec);
+  EXPECT_THAT(without.spec.devices, IsEmpty());
+  EXPECT_THAT(without.warnings, SizeIs(1));
+  node = ShareNode();
+  node.config.sharing.isolation.reset();
+  EXPECT_THAT(BuildShareSpec(node.Input(), BuildGpuSpec(node.Input()).spec).spec.devices,
+              IsEmpty());
+  node = ShareNode();
+  node.inventory.simulated_node = "t4-x1";
+  EXPECT_THAT(BuildShareSpec(node.Input(), BuildGpuSpec(node.Input()).spec).spec.devices,
+              IsEmpty());
 }
 
 }  // namespace

@@ -13,10 +13,18 @@
 
 namespace aliquot::cdi {
 
-// What --cdi-feature-flags and --cdi-disable-hooks say.
+// Our libraries for containers with an enforced share.
+struct ShareLibraries {
+  std::string cuda;              // on the host
+  std::string nvml;              // on the host
+  std::string driver_directory;  // in the container, for the real ones
+};
+
+// What --cdi-feature-flags and --cdi-disable-hooks say, and where the agent keeps libraries.
 struct Options {
   std::set<std::string> feature_flags;
   std::set<std::string> disabled_hooks;  // by hook name; "all" disables every one
+  std::optional<ShareLibraries> share_libraries = std::nullopt;  // absent: none to hand out
 
   bool Has(const std::string& flag) const { return feature_flags.contains(flag); }
 };

@@ -24,8 +24,9 @@ inline constexpr std::string_view kClassImexChannel = "imex-channel";
 inline constexpr std::string_view kClassGdrcopy = "gdrcopy";
 inline constexpr std::string_view kClassGds = "gds";
 inline constexpr std::string_view kClassMofed = "mofed";
+inline constexpr std::string_view kClassShare = "aliquot-share";  // ours alone
 inline constexpr std::string_view kClasses[] = {kClassGpu, kClassImexChannel, kClassGdrcopy,
-                                                kClassGds, kClassMofed};
+                                                kClassGds, kClassMofed,       kClassShare};
 
 struct DeviceNode {
   std::string path;         // in the container

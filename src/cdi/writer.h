@@ -18,8 +18,8 @@ struct WriteReport {
 };
 
 // Keeps our spec files in one CDI directory equal to the wanted ones. Owns exactly the file names
-// FileName gives for the classes of kClasses, the ones the reference plugin uses too; no other file
-// is ever touched. Not thread-safe; the agent's executor owns it.
+// FileName gives for the classes of kClasses, the ones the reference plugin uses too and one of our
+// own; no other file is ever touched. Not thread-safe; the agent's executor owns it.
 class SpecWriter {
  public:
   // `directory`: a directory container runtimes search, normally /var/run/cdi. Made on first use.

@@ -9,15 +9,17 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <ostream>
 
 #include "agent/agent.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/text.h"
+#include "cli/cluster_options.h"
 #include "cli/config_options.h"
 #include "cli/console.h"
+#include "cli/listen_address.h"
 #include "cli/mig_flow_options.h"
 #include "cli/mig_options.h"
 #include "cli/node.h"
@@ -28,9 +30,13 @@
 namespace aliquot::cli {
 namespace {
 
+constexpr char kBesideTheKubelet[] = "beside the kubelet's";
+
 struct Options {
   NodeChoice node;
   agent::AgentOptions agent;
+  ClusterFlags cluster;
+  std::string pod_resources = kBesideTheKubelet;
   std::string listen = "127.0.0.1:9410";
   std::string host_root;
   MigFlowFlags mig;
@@ -56,26 +62,6 @@ struct Surroundings {
             verbose ? LogLevel::kDebug : LogLevel::kInfo) {}
 };
 
-// "ADDRESS:PORT", "[V6]:PORT", or "" for none.
-Status ParseListen(const std::string& text, agent::AgentOptions& options) {
-  options.listen_address.clear();
-  if (text.empty()) return {};
-  const std::size_t colon = text.rfind(':');
-  const auto port =
-      colon == std::string::npos ? std::nullopt : ParseUnsigned(text.substr(colon + 1));
-  if (!port || *port > 65535) {
-    return Error{Code::kInvalidArgument, "--listen (ALIQUOT_LISTEN): \"" + text +
-                                             "\" is not ADDRESS:PORT, such as 127.0.0.1:9410"};
-  }
-  std::string address = text.substr(0, colon);
-  if (address.size() > 1 && address.front() == '[' && address.back() == ']') {
-    address = address.substr(1, address.size() - 2);
-  }
-  options.listen_address = address.empty() ? "0.0.0.0" : address;
-  options.listen_port = static_cast<std::uint16_t>(*port);
-  return {};
-}
-
 // Where `aliquot mig` leaves a change that was interrupted.
 std::string MigState(const Options& options) {
   MigOptions mig;
@@ -85,6 +71,22 @@ std::string MigState(const Options& options) {
     mig.sim_state = state;
   }
   return MigStateDir(mig);
+}
+
+// Where the build leaves libraries, seen from this program.
+std::string LibraryDir() {
+  std::error_code failure;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", failure);
+  return failure ? std::string() : (program.parent_path().parent_path() / "lib").string();
+}
+
+// The kubelet keeps both sockets below one directory.
+std::string PodResourcesSocket(const std::string& given, const config::AgentSettings& settings) {
+  if (given != kBesideTheKubelet) return given;
+  if (settings.kubelet_socket.empty()) return {};
+  const std::filesystem::path plugins =
+      std::filesystem::path(settings.kubelet_socket).parent_path();
+  return plugins.parent_path() / "pod-resources/kubelet.sock";
 }
 
 sigset_t OurSignals() {
@@ -104,6 +106,7 @@ void Run(Options& options, Console& console) {
   ::mallopt(M_ARENA_MAX, 2);
 
   options.agent.sources.environment = ReadEnvironment();
+  config::AgentSettings settings;
   {
     // What no file can mend ends the process before anything starts.
     config::ConfigSources without_file = options.agent.sources;
@@ -115,12 +118,16 @@ void Run(Options& options, Console& console) {
       console.exit_code = kExitUsage;
       return;
     }
+    settings = outcome.agent;
   }
-  if (Status parsed = ParseListen(options.listen, options.agent); !parsed.ok()) {
-    console.Fail(parsed.error());
+  const auto listen = ParseListenAddress(options.listen);
+  if (!listen.ok()) {
+    console.Fail(listen.error());
     console.exit_code = kExitUsage;
     return;
   }
+  options.agent.listen_address = listen->address;
+  options.agent.listen_port = listen->port;
   std::string simulated;  // the library of a simulated node
   if (options.node.simulated()) {
     if (const auto checked = OpenNode(options.node); !checked.ok()) {
@@ -133,6 +140,8 @@ void Run(Options& options, Console& console) {
   options.agent.monitor.observer.health.settle =
       std::chrono::milliseconds(static_cast<long long>(options.settle_seconds * 1000));
   options.agent.monitor.observer.files = gpu::HostFiles(options.host_root);
+  if (!options.agent.state_dir.empty()) options.agent.shares.state_dir = options.agent.state_dir;
+  if (options.agent.shares.library_dir.empty()) options.agent.shares.library_dir = LibraryDir();
 
   auto* surroundings = new Surroundings(options.verbose);
   const Logger& log = surroundings->log;
@@ -142,6 +151,17 @@ void Run(Options& options, Console& console) {
     if (!mig.ok()) return console.Fail(mig.error());
     options.agent.mig = *std::move(mig);
   }
+  auto cluster =
+      ResolveCluster(options.cluster, options.agent.sources, settings, surroundings->clock);
+  if (!cluster.ok()) {
+    console.Fail(cluster.error());
+    console.exit_code = kExitUsage;
+    return;
+  }
+  options.agent.cluster = *std::move(cluster);
+  if (options.agent.cluster) options.agent.cluster->host_root = options.host_root;
+  options.agent.wait_for_gpu = !options.node.simulated();
+  options.agent.pod_resources_socket = PodResourcesSocket(options.pod_resources, settings);
   options.agent.open_driver = [simulated, state = MigState(options),
                                boot = mig::BootId(options.host_root),
                                &log](const std::string& root) {
@@ -194,9 +214,24 @@ void AddAgentCommand(CLI::App& root, Console& console) {
   command
       .add_option("--state-dir", options->agent.state_dir,
                   "where the last good configuration is kept over restarts (empty = not kept), and "
-                  "where an interrupted MIG change is taken up (empty = /var/lib/aliquot)")
+                  "where an interrupted MIG change is taken up and enforced shares are kept (empty "
+                  "= /var/lib/aliquot); for shares it must be the same path on the host")
       ->type_name("DIR")
       ->envname("ALIQUOT_STATE_DIR");
+  command
+      .add_option(
+          "--run-dir", options->agent.shares.run_dir,
+          "where containers with an enforced share meet the agent; must be the same path on "
+          "the host")
+      ->type_name("DIR")
+      ->envname("ALIQUOT_RUN_DIR")
+      ->capture_default_str();
+  command
+      .add_option("--library-dir", options->agent.shares.library_dir,
+                  "where the libraries for containers with an enforced share come from (empty = "
+                  "../lib beside the program)")
+      ->type_name("DIR")
+      ->envname("ALIQUOT_LIBRARY_DIR");
   command.add_option("--cdi-root", options->agent.cdi_root, "where CDI files are written")
       ->type_name("DIR")
       ->envname("CDI_ROOT")
@@ -219,6 +254,13 @@ void AddAgentCommand(CLI::App& root, Console& console) {
       ->envname("ALIQUOT_HEALTH_SETTLE")
       ->capture_default_str();
   AddMigFlowOptions(command, options->mig);
+  command
+      .add_option("--pod-resources-socket", options->pod_resources,
+                  "the kubelet's socket that says which container holds what; empty = not asked "
+                  "[../pod-resources/kubelet.sock of the registration socket's directory]")
+      ->type_name("PATH")
+      ->envname("POD_RESOURCES_SOCKET");
+  AddClusterOptions(command, options->cluster);
   command.add_flag("--verbose", options->verbose, "log debug messages too");
   AddConfigOptions(command, options->agent.sources);
   command.callback([options, &console] { Run(*options, console); });

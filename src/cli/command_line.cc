@@ -11,7 +11,9 @@
 
 #include "agent/agent.h"
 #include "cli/agent_command.h"
+#include "cli/arbiter_command.h"
 #include "cli/config_command.h"
+#include "cli/controller_command.h"
 #include "cli/demo_command.h"
 #include "cli/devices_command.h"
 #include "cli/labels_command.h"
@@ -85,6 +87,8 @@ int RunCommandLine(int argc, const char* const* argv, Console& console) {
   AddConfigCommand(root, console, CheckAgainstNode);
   AddMigCommand(root, console);
   AddAgentCommand(root, console);
+  AddControllerCommand(root, console);
+  AddArbiterCommand(root, console);
   AddDemoCommand(root, console);
   AddSimCommand(root, console);
   try {

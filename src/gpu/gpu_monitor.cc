@@ -32,6 +32,7 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
     std::unique_lock lock(mutex);
     while (!stopping) {
       if (std::exchange(refresh, false)) observer->RequestRefresh();
+      observer->WatchProcesses(process_interval);
       if (!jobs.empty()) {
         const DriverJob job = std::move(jobs.front());
         jobs.pop_front();
@@ -71,6 +72,9 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
   void OnHealth(std::shared_ptr<const HealthSnapshot> health) override {
     Forward([&](GpuMonitorListener& l) { l.OnHealth(std::move(health)); });
   }
+  void OnProcesses(std::shared_ptr<const ProcessSnapshot> processes) override {
+    Forward([&](GpuMonitorListener& l) { l.OnProcesses(std::move(processes)); });
+  }
   void OnHang(const HangReport& report) override {
     Forward([&](GpuMonitorListener& l) { l.OnHang(report); });
   }
@@ -89,6 +93,7 @@ struct GpuMonitor::Worker final : GpuMonitorListener {
   bool stopping = false;
   bool refresh = false;
   std::deque<DriverJob> jobs;
+  Clock::Duration process_interval{};
   bool finished = false;
 
   std::thread thread;  // only the monitor
@@ -120,6 +125,11 @@ void GpuMonitor::Run(DriverJob job) {
   std::lock_guard lock(worker_->mutex);
   worker_->jobs.push_back(std::move(job));
   worker_->wake.notify_all();
+}
+
+void GpuMonitor::WatchProcesses(Clock::Duration interval) {
+  std::lock_guard lock(worker_->mutex);
+  worker_->process_interval = interval;
 }
 
 bool GpuMonitor::Stop() {

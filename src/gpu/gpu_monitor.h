@@ -56,6 +56,8 @@ class GpuMonitor {
   // Does the job on the driver thread, after event_wait at most and in the order of calls; dropped
   // if the monitor stops before. A call of its that hangs is noticed as any other. Thread-safe.
   void Run(DriverJob job);
+  // Have OnProcesses called every `interval` from now on; zero = no more. Thread-safe.
+  void WatchProcesses(Clock::Duration interval);
 
  private:
   struct Worker;

@@ -47,8 +47,13 @@ GpuObserver::~GpuObserver() { Disconnect(); }
 
 Clock::Duration GpuObserver::Step(Clock::Duration max_wait) {
   if (clock_.Now() >= next_poll_) Poll();
-  const Clock::Duration until_poll = std::max(next_poll_ - clock_.Now(), Clock::Duration::zero());
-  const Clock::Duration wait = std::min(max_wait, until_poll);
+  Clock::TimePoint next = next_poll_;
+  if (process_interval_ > Clock::Duration::zero()) {
+    if (clock_.Now() >= next_processes_) LookAtProcesses();
+    next = std::min(next, next_processes_);
+  }
+  const Clock::Duration until_next = std::max(next - clock_.Now(), Clock::Duration::zero());
+  const Clock::Duration wait = std::min(max_wait, until_next);
   if (connection_ == nullptr || !connection_->events) return wait;
   return WaitForEvents(wait) ? Clock::Duration::zero() : wait;
 }
@@ -187,6 +192,24 @@ void GpuObserver::Probe() {
     }
     health_.OnProbe(uuid, *result);
   }
+}
+
+void GpuObserver::WatchProcesses(Clock::Duration interval) {
+  if (interval == process_interval_) return;
+  process_interval_ = interval;
+  next_processes_ = clock_.Now();
+}
+
+void GpuObserver::LookAtProcesses() {
+  next_processes_ = clock_.Now() + process_interval_;
+  if (connection_ == nullptr || !inventory_) return;
+  Result<ProcessSnapshot> found = ReadProcesses(connection_->api, *inventory_, clock_.Now());
+  if (!found.ok()) {
+    // The driver went away in this moment; as after a probe, not at once.
+    next_poll_ = std::min(next_poll_, clock_.Now() + options_.retry_min);
+    return;
+  }
+  listener_.OnProcesses(std::make_shared<const ProcessSnapshot>(*std::move(found)));
 }
 
 bool GpuObserver::WaitForEvents(Clock::Duration timeout) {

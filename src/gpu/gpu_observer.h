@@ -22,6 +22,7 @@
 #include "gpu/inventory_keeper.h"
 #include "gpu/inventory_reader.h"
 #include "gpu/nvml_session.h"
+#include "gpu/process_reader.h"
 
 namespace aliquot::gpu {
 
@@ -51,6 +52,9 @@ class GpuMonitorListener {
   virtual void OnHealth(std::shared_ptr<const HealthSnapshot> health) = 0;
   // Repeated with the growing duration while the call does not return.
   virtual void OnHang(const HangReport& report) = 0;
+  // A look at who uses the GPUs; only while asked for (GpuObserver::WatchProcesses). Nothing comes
+  // while there is no driver.
+  virtual void OnProcesses(std::shared_ptr<const ProcessSnapshot>) {}
 };
 
 // Work for the driver thread beside watching: what changes the GPUs does so here, so that nothing
@@ -101,6 +105,8 @@ class GpuObserver {
   void RequestRefresh() { next_poll_ = next_full_ = clock_.Now(); }
   // Does the job, then has a full look at all GPUs.
   void Run(const DriverJob& job);
+  // From the next step on looks at the processes on all GPUs every `interval`; zero = never.
+  void WatchProcesses(Clock::Duration interval);
 
  private:
   // A driver in use; members are destroyed in reverse order.
@@ -121,6 +127,7 @@ class GpuObserver {
   void Poll();
   void WatchEvents(std::vector<std::string> uuids);
   void Probe();
+  void LookAtProcesses();
   bool WaitForEvents(Clock::Duration timeout);
   void HandleEvent(const GpuEvent& event);
   void HandleXid(const GpuEvent& event);
@@ -146,6 +153,8 @@ class GpuObserver {
   Clock::TimePoint next_full_;    // from here on, looks are full ones
   Clock::TimePoint next_events_;  // earliest attempt to watch events after a failure
   Clock::Duration retry_;
+  Clock::Duration process_interval_{};  // zero: nobody wants to know
+  Clock::TimePoint next_processes_;
 };
 
 }  // namespace aliquot::gpu

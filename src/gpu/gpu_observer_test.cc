@@ -25,8 +25,14 @@ class RecordingListener final : public GpuMonitorListener {
     ++healths;
   }
   void OnHang(const HangReport&) override {}
+  void OnProcesses(std::shared_ptr<const ProcessSnapshot> value) override {
+    processes = std::move(value);
+    ++looks;
+  }
 
   std::shared_ptr<const Inventory> inventory;
+  std::shared_ptr<const ProcessSnapshot> processes;
+  int looks = 0;
   std::shared_ptr<const HealthSnapshot> health;
   std::vector<Error> unavailable;
   int inventories = 0;
@@ -266,6 +272,25 @@ TEST_F(ObserverTest, SurvivesTheDriverGoingAtEveryCall) {
   }
   Run(std::chrono::minutes(20));
   EXPECT_TRUE(Unhealthy().empty());
+}
+
+TEST_F(ObserverTest, LooksAtProcessesOnlyWhileAskedTo) {
+  Run(seconds(3));
+  EXPECT_EQ(nvml_.Calls("nvmlDeviceGetComputeRunningProcesses_v3"), 0);
+  observer_.WatchProcesses(seconds(1));
+  Run(seconds(10));
+  EXPECT_GE(listener_.looks, 9);
+  EXPECT_LE(listener_.looks, 11);
+  nvml_.Edit([](std::vector<FakeNvml::Gpu>& gpus) {
+    gpus[0].processes.push_back({42, 1 << 20, abi::kNoInstanceId, abi::kNoInstanceId});
+  });
+  Run(seconds(2));
+  ASSERT_EQ(listener_.processes->processes.size(), 1u);
+  EXPECT_EQ(listener_.processes->processes[0].pid, 42u);
+  observer_.WatchProcesses({});
+  const int looks = listener_.looks;
+  Run(seconds(10));
+  EXPECT_EQ(listener_.looks, looks);
 }
 
 }  // namespace

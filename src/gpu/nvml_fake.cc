@@ -343,6 +343,16 @@ void FakeNvml::FillLinks(NvmlApi& api) {
   };
 }
 
+void FakeNvml::FillProcesses(NvmlApi& api) {
+  api.device_compute_processes = [this](abi::Device d, unsigned* count, abi::ProcessInfo* infos) {
+    const std::vector<abi::ProcessInfo>& all = gpus_[Find(d)->gpu].processes;
+    const unsigned room = std::exchange(*count, static_cast<unsigned>(all.size()));
+    if (room < all.size()) return Return::kInsufficientSize;
+    std::copy(all.begin(), all.end(), infos);
+    return Return::kSuccess;
+  };
+}
+
 Return FakeNvml::WaitEvent(abi::EventData* data, unsigned timeout_ms) {
   std::unique_lock lock(mutex_);
   if (events_.empty() && clock_ != nullptr) {
@@ -434,6 +444,7 @@ NvmlApi FakeNvml::Api() {
   FillDevice(api);
   FillMig(api);
   FillLinks(api);
+  FillProcesses(api);
   FillEvents(api);
   std::lock_guard lock(mutex_);
   AddFaults(api);

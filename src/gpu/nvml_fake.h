@@ -44,7 +44,8 @@ class FakeNvml {
     bool mig_enabled = false;
     std::vector<Mig> migs;
     std::map<unsigned, abi::GpuInstanceProfileInfo> profiles;  // by NVML index; empty: the A100's
-    std::vector<std::string> links;  // remote bus ids, as NVML spells them
+    std::vector<std::string> links;           // remote bus ids, as NVML spells them
+    std::vector<abi::ProcessInfo> processes;  // compute processes
     std::optional<abi::FabricInfoV2> fabric;
     std::optional<std::uint32_t> recovery_action = 0;  // absent: field not supported
     std::uint64_t supported_events = abi::kEventXidCritical | abi::kEventMigConfigChange;
@@ -110,6 +111,7 @@ class FakeNvml {
   void FillDevice(NvmlApi& api);
   void FillMig(NvmlApi& api);
   void FillLinks(NvmlApi& api);
+  void FillProcesses(NvmlApi& api);
   void FillEvents(NvmlApi& api);
   void AddFaults(NvmlApi& api);
   abi::Return WaitEvent(abi::EventData* data, unsigned timeout_ms);

@@ -34,6 +34,22 @@ bool EqualNames(std::string_view a, std::string_view b) {
   });
 }
 
+// Nothing that would end a line of the request early.
+bool IsClean(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f;
+  });
+}
+
+bool IsClean(const ClientRequest& request) {
+  return IsClean(request.method) && IsClean(request.target) &&
+         request.target.find(' ') == std::string::npos &&
+         std::all_of(request.headers.begin(), request.headers.end(), [](const auto& header) {
+           return IsClean(header.first) && IsClean(header.second);
+         });
+}
+
 }  // namespace
 
 std::string_view ResponseHead::Find(std::string_view name) const {
@@ -145,6 +161,12 @@ class Client::Impl {
 
   void Begin(const CallPtr& call) {
     calls_[call->id] = call;
+    if (!IsClean(call->request)) {
+      return End(call, Error{Code::kInvalidArgument,
+                             fmt::format("{}:{}: the request has control characters in its target "
+                                         "or headers",
+                                         options_.host, options_.port)});
+    }
     if (call->request.total.count() != 0) {
       call->timer.expires_after(call->request.total);
       call->timer.async_wait([this, weak = std::weak_ptr(call)](ErrorCode error) {

@@ -187,6 +187,15 @@ TEST_P(HttpClientTest, RefusesWhatIsNotHttpOrTooMuch) {
   EXPECT_TRUE(Send({.target = "/body", .body_limit = 1000}).ok());
 }
 
+TEST_P(HttpClientTest, SendsNothingThatWouldSplitARequest) {
+  Serve([](const ExchangePtr& exchange) { exchange->Respond(200, {}, ""); });
+  Connect();
+  EXPECT_EQ(Send({.target = "/a HTTP/1.1\r\nX: y"}).error().code, Code::kInvalidArgument);
+  EXPECT_EQ(Send({.headers = {{"Authorization", "Bearer a\nb"}}}).error().code,
+            Code::kInvalidArgument);
+  EXPECT_TRUE(Send().ok());
+}
+
 TEST_P(HttpClientTest, TimesOut) {
   std::vector<ExchangePtr> held;
   Serve([&](const ExchangePtr& exchange) { held.push_back(exchange); });

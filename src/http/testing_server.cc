@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -138,9 +139,10 @@ class TestingConnection final : public Connection,
     });
   }
   void OnGone(std::function<void()> task) override {
-    Later([this, task = std::move(task)] {
-      if (gone_) return task();
-      on_gone_.push_back(task);
+    // At once on the server's thread: nothing may come between.
+    asio::dispatch(io_, [self = Self(), task = std::move(task)] {
+      if (self->gone_) return task();
+      self->on_gone_.push_back(task);
     });
   }
 

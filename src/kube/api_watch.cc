@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "kube/api_core.h"
@@ -105,6 +107,14 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
     opened_at_ = core_->clock().Now();
     progress_ = false;
     stream_ = core_->http().Stream(std::move(request), MakeHandler());
+    // A stream may be silent for long, but its beginning may not.
+    After(options.timeout, [](ApiWatch& self) {
+      ++self.core_->counters.failures;
+      self.EndStream();
+      self.Retry({Code::kDeadlineExceeded,
+                  fmt::format("no answer within {} ms", self.core_->options().timeout.count())},
+                 {});
+    });
   }
 
   http::StreamHandler MakeHandler() {
@@ -147,6 +157,7 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
 
   // The server took the watch.
   void OnOpen() {
+    on_.Cancel(timer_);
     refreshed_ = false;
     if (lost_since_) ++core_->counters.resumes;
     lost_since_.reset();
@@ -174,6 +185,7 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
 
   void EndStream() {
     ++epoch_;  // whatever it still has to say is not heard
+    on_.Cancel(timer_);
     core_->http().Cancel(std::exchange(stream_, 0));
   }
 
@@ -195,9 +207,9 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
   void Lost(const Error& error, std::optional<std::chrono::seconds> retry_after) {
     if (error.code == Code::kOutOfRange) {
       version_.clear();
-      // Once at once; a server that says so again and again is given time.
+      // Once at once; a server that says so again and again is given time. No outage either way.
       if (!std::exchange(expired_, true)) return List();
-      return Retry(error, retry_after);
+      return After(Pause(retry_after), [](ApiWatch& self) { self.List(); });
     }
     const bool worked = progress_ || core_->clock().Now() - opened_at_ >= kWorking;
     if (worked && IsPassing(error.code) && !retry_after) {
@@ -220,12 +232,20 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
       handler_.OnUnavailable(error.In("watch " + selection_.resource.plural));
       if (closed_) return;
     }
-    Milliseconds wait = core_->Draw(backoff_);
-    if (retry_after && *retry_after > wait) wait = *retry_after;
-    timer_ = on_.PostAfter(wait, [self = shared_from_this(), epoch = epoch_, bridging] {
-      if (self->Over(epoch)) return;
-      if (bridging) return self->Open();
-      self->List();
+    After(Pause(retry_after), [bridging](ApiWatch& self) {
+      if (bridging) return self.Open();
+      self.List();
+    });
+  }
+
+  Milliseconds Pause(std::optional<std::chrono::seconds> retry_after) {
+    const Milliseconds wait = core_->Draw(backoff_);
+    return retry_after ? std::max<Milliseconds>(wait, *retry_after) : wait;
+  }
+
+  void After(Milliseconds wait, std::function<void(ApiWatch&)> next) {
+    timer_ = on_.PostAfter(wait, [self = shared_from_this(), epoch = epoch_, next] {
+      if (!self->Over(epoch)) next(*self);
     });
   }
 
@@ -236,7 +256,7 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
   Backoff backoff_;
   std::string version_;  // resume from here; empty = list first
   http::Client::CallId stream_ = 0;
-  Executor::TimerId timer_ = 0;
+  Executor::TimerId timer_ = 0;  // of a pause, or of a stream that has not begun
   Credentials::Present used_;
   Clock::TimePoint opened_at_{};
   std::optional<Clock::TimePoint> lost_since_;  // no stream since then

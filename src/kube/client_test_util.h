@@ -100,6 +100,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual Client& client() = 0;
+  // Between changes that streams may end between.
+  virtual std::chrono::milliseconds pace() const { return std::chrono::milliseconds(5); }
   virtual void ExpireWatches() {}
   virtual void GoDown() {}
   virtual void ComeUp() {}

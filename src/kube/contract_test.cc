@@ -9,6 +9,8 @@
 #include <cstdlib>
 
 #include "kube/client_test_util.h"
+#include "kube/events.h"
+#include "kube/lease.h"
 
 namespace aliquot::kube {
 namespace {
@@ -25,7 +27,9 @@ class RealBackend final : public Backend {
  public:
   explicit RealBackend(const std::string& kubeconfig) {
     auto access = KubeconfigAccess(kubeconfig);
-    auto client = access.ok() ? ApiClient::Create(*access, {}, clock_) : access.error();
+    ApiOptions options;  // the server shall end watches while the test looks
+    options.watch_least = options.watch_most = std::chrono::seconds(1);
+    auto client = access.ok() ? ApiClient::Create(*access, options, clock_) : access.error();
     if (!client.ok()) {
       ADD_FAILURE() << client.error().message;
       std::abort();
@@ -33,6 +37,7 @@ class RealBackend final : public Backend {
     client_ = *std::move(client);
   }
   Client& client() override { return *client_; }
+  std::chrono::milliseconds pace() const override { return std::chrono::milliseconds(700); }
 
  private:
   SystemClock clock_;
@@ -273,6 +278,84 @@ TEST_P(ClientContract, SaysWhenAWatchCannotWork) {
   EXPECT_THAT(recorder.told()[0], HasSubstr("watch things: "));
   EXPECT_EQ(recorder.code(), Code::kNotFound);
   RunOn(executor_, [&] { watch.reset(); });
+}
+
+// On a real cluster the server ends the stream several times meanwhile.
+TEST_P(ClientContract, LosesNothingBetweenStreams) {
+  Recorder recorder;
+  auto watch = client().StartWatch({kConfigMaps, kNs, "all=yes", ""}, executor_, recorder);
+  ASSERT_TRUE(recorder.WaitFor(1));
+  std::chrono::milliseconds delay{0};
+  for (const char* name : {"a", "b", "c", "d", "e"}) {
+    executor_.PostAfter(delay += backend_->pace(), [this, name] {
+      client().Create(kConfigMaps, kNs, MapObject(name, {}, {{"all", "yes"}}), executor_,
+                      [](const Result<Object>& made) { EXPECT_TRUE(made.ok()); });
+    });
+  }
+  ASSERT_TRUE(recorder.WaitFor(6));
+  EXPECT_THAT(recorder.told(),
+              ElementsAre("sync", "update a", "update b", "update c", "update d", "update e"));
+  RunOn(executor_, [&] { watch.reset(); });
+}
+
+TEST_P(ClientContract, TakesOurEvents) {
+  const SystemClock clock;
+  EventOptions options;
+  options.component = "aliquot-contract";
+  options.instance = "here";
+  options.repeat = std::chrono::seconds(1);
+  EventRecorder recorder(client(), executor_, clock, options);
+  Recorder watched;
+  const std::string uid = std::to_string(clock.Now().time_since_epoch().count());
+  auto watch =
+      client().StartWatch({kEvents, kNs, "", "involvedObject.uid=" + uid}, executor_, watched);
+  ASSERT_TRUE(watched.WaitFor(1));
+  RunOn(executor_, [&] {
+    const EventSubject subject{"v1", "ConfigMap", kNs, "a", uid};
+    for (int i = 0; i < 3; ++i) recorder.Record(subject, EventType::kWarning, "Contract", "text");
+  });
+  ASSERT_TRUE(watched.WaitFor(3));  // made, then counted up
+  const auto events = Wait<std::vector<Object>>([&](auto done) {
+    client().List({kEvents, kNs, "", "involvedObject.uid=" + uid}, executor_, done);
+  });
+  ASSERT_EQ(events->size(), 1u);
+  EXPECT_EQ(events->front().at("count"), json::value(3));
+  EXPECT_EQ(recorder.dropped(), 0u);
+  RunOn(executor_, [&] { watch.reset(); });
+}
+
+TEST_P(ClientContract, LeadsAndReleases) {
+  const SystemClock clock;
+  const auto begin = [&](const char* name, std::promise<void>& started) {
+    LeaseOptions options;
+    options.ns = kNs;
+    options.name = "contract";
+    options.identity = name;
+    options.retry_period = std::chrono::milliseconds(50);
+    auto election = *LeaderElection::Create(client(), executor_, clock, options,
+                                            {[&] { started.set_value(); }, [] {}, {}});
+    executor_.Post([raw = election.get()] { raw->Start(); });
+    return election;
+  };
+  std::promise<void> first_started;
+  auto first = begin("first", first_started);
+  ASSERT_EQ(first_started.get_future().wait_for(std::chrono::seconds(30)),
+            std::future_status::ready);
+  std::promise<void> second_started;
+  auto second = begin("second", second_started);
+  RunOn(executor_, [&] { first->Stop([] {}); });
+  ASSERT_EQ(second_started.get_future().wait_for(std::chrono::seconds(30)),
+            std::future_status::ready);
+  const auto lease = Get({kLeases, kNs, "contract", ""});
+  EXPECT_EQ(lease->at("spec").at("holderIdentity"), json::value("second"));
+  std::promise<void> released;
+  RunOn(executor_, [&] { second->Stop([&] { released.set_value(); }); });
+  released.get_future().wait();
+  RunOn(executor_, [&] {
+    first.reset();
+    second.reset();
+  });
+  EXPECT_TRUE(Remove({kLeases, kNs, "contract", ""}).ok());
 }
 
 // What only backends of our own can be made to go through.

@@ -25,6 +25,6 @@ inline constexpr std::array<std::string_view, 3> kNfdGpuLabels = {
 // Annotation, owner: the node's agent. Why it refuses the configuration that is meant for it, in
 // one line of at most 1,024 bytes; absent while nothing is refused. The controller repeats it in
 // the ClusterPolicy's conditions.
-inline constexpr std::string_view kConfigRefused = "aliquot.io/config-refused";
+inline constexpr std::string_view kConfigRefused = "aliquot.dev/config-refused";
 
 }  // namespace aliquot::labels

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "metrics/cluster_metrics.h"
+#include "metrics/grant_metrics.h"
 #include "metrics/process.h"
 
 namespace aliquot::metrics {
@@ -42,6 +43,7 @@ std::set<std::string> RowsOfThePage() {
 TEST(AgentMetrics, ThePageListsExactlyTheRegistry) {
   Registry registry;
   AgentMetrics metrics(registry);
+  GrantMetrics grants(registry);
   ClusterMetrics cluster(registry);
   AddProcessMetrics(registry, "/proc");
   std::set<std::string> rows;
@@ -54,6 +56,7 @@ TEST(AgentMetrics, ThePageListsExactlyTheRegistry) {
 TEST(AgentMetrics, NamesFollowTheConventions) {
   Registry registry;
   AgentMetrics metrics(registry);
+  GrantMetrics grants(registry);
   ClusterMetrics cluster(registry);
   AddProcessMetrics(registry, "/proc");
   for (const Family* family : registry.families()) {

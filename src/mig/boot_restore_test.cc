@@ -58,7 +58,9 @@ TEST_F(BootRestore, OneGpuThatIsGoneDoesNotStopTheOthers) {
   auto gpus = sim_.driver().ReadAll();
   ASSERT_TRUE(gpus.ok());
   for (const GpuMigState& gpu : *gpus) {
-    if (gpu.index == 3) EXPECT_EQ(gpu.instances.size(), 4u);
+    if (gpu.index == 3) {
+      EXPECT_EQ(gpu.instances.size(), 4u);
+    }
   }
 }
 

@@ -18,8 +18,12 @@ Child::Child(const std::vector<std::string>& arguments, const Variables& variabl
   if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0) ::abort();
   std::vector<std::string> environment;
   for (const auto& [name, value] : variables) environment.push_back(name + "=" + value);
+  // The first of a name counts, so that the caller may choose another library.
   environment.push_back(std::string("TEST_CUDA_LIBRARY=") + ALIQUOT_SIM_CUDA_PATH);
-  std::vector<char*> argv = {const_cast<char*>(ALIQUOT_TEST_PROGRAM_PATH)};
+  const auto other = variables.find("TEST_PROGRAM");
+  const char* program =
+      other == variables.end() ? ALIQUOT_TEST_PROGRAM_PATH : other->second.c_str();
+  std::vector<char*> argv = {const_cast<char*>(program)};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> envp;
@@ -31,7 +35,7 @@ Child::Child(const std::vector<std::string>& arguments, const Variables& variabl
   if (pid_ == 0) {
     ::dup2(in[0], 0);
     ::dup2(out[1], 1);
-    ::execve(ALIQUOT_TEST_PROGRAM_PATH, argv.data(), envp.data());
+    ::execve(program, argv.data(), envp.data());
     ::_exit(127);
   }
   ::close(in[0]);

@@ -14,8 +14,8 @@ namespace aliquot::sim::cuda::testing {
 
 using Variables = std::map<std::string, std::string>;
 
-// The test program playing a scenario as a process of its own, with its own environment. Killed on
-// destruction if it still runs.
+// The test program (or the one that the variable TEST_PROGRAM names) playing a scenario as a
+// process of its own, with its own environment. Killed on destruction if it still runs.
 class Child {
  public:
   Child(const std::vector<std::string>& arguments, const Variables& variables);

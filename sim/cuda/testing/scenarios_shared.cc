@@ -32,6 +32,13 @@ void Free() {
   Say(std::to_string(Memory().free >> 20));
 }
 
+// Free and total memory, in MiB, with a context of our own.
+void Sizes() {
+  Start();
+  const MemoryInfo memory = Memory();
+  Say(std::to_string(memory.free >> 20) + " " + std::to_string(memory.total >> 20));
+}
+
 // Keeps the GPU busy until killed: kernels of so many microseconds, eight at a time, then a
 // synchronisation ("sync") or always some more in the queue.
 void Spin(const Arguments& arguments) {
@@ -203,6 +210,7 @@ bool PlayShared(const std::string& name, const Arguments& arguments) {
   if (name == "hold") return Hold(arguments), true;
   if (name == "hold-with-child") return HoldWithChild(arguments), true;
   if (name == "free") return Free(), true;
+  if (name == "sizes") return Sizes(), true;
   if (name == "spin") return Spin(arguments), true;
   if (name == "churn") return Churn(), true;
   if (name == "one-kernel") return OneKernel(arguments), true;

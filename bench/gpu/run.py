@@ -1,0 +1,315 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The Aliquot Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Measures how tenants share one GPU, natively and through Aliquot, alternating in one run.
+
+    bench/gpu/run.py --aliquot out/bin/aliquot --interposer out/lib/libaliquot-cuda.so
+
+A tenant is a process group with a grant of its own. Every experiment runs natively and with
+enforced shares, --repeat times in turn; the table shows medians and ranges, --raw keeps every line.
+With --simulated DIR (where libcuda.so.1 and libnvidia-ml.so.1 of the simulation are) it runs
+without a GPU, in scaled time: that checks the script, not the figures.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+WARM_SECONDS = 2.0
+
+
+class Bench:
+    def __init__(self, options):
+        self.o = options
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="aliquot-bench-"))
+        self.raw = open(options.raw, "a") if options.raw else None
+        self.spin = options.spin or str(self.build_spin())
+        self.base = dict(os.environ)
+        if options.simulated:
+            state = self.root / "sim"
+            state.mkdir()
+            self.base.update({
+                "LD_LIBRARY_PATH": options.simulated, "ALIQUOT_SIM_NODE": "h200-x1",
+                "ALIQUOT_SIM_STATE": str(state), "ALIQUOT_SIM_TIME_SCALE": str(options.scale),
+                "ALIQUOT_SIM_LIBRARY": options.simulated + "/libnvidia-ml.so.1"})
+        self.speed = options.iterations_per_us or self.calibrate()
+        print(f"# {self.speed:.3f} iterations per us", flush=True)
+
+    def build_spin(self):
+        target = self.root / "spin"
+        subprocess.run(["g++", "-O2", "-std=c++20", "-o", target, HERE / "spin.cc", "-ldl"],
+                       check=True)
+        return target
+
+    def calibrate(self):
+        values = []
+        for _ in range(3):
+            out = subprocess.run([self.spin, "--calibrate"], env=self.base, check=True,
+                                 capture_output=True, text=True).stdout
+            values.append(json.loads(out)["iterations_per_us"])
+        return statistics.median(values)
+
+    def close(self):
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def run(self, tenants, enforced, seconds=None, compute="fair", memory="0"):
+        """Runs all tenants at once; returns their processes' results by tenant, and the status.
+
+        A tenant is (name, weight, class, [spin arguments per program]).
+        """
+        seconds = seconds or self.o.seconds
+        arbiter, folder = None, self.root / "grants"
+        if enforced:
+            command = [self.o.aliquot, "arbiter", "--socket-dir", str(folder), "-o", "json",
+                       "--compute", compute]
+            for name, weight, tenant_class, _ in tenants:
+                command += ["--tenant", f"name={name},weight={weight},class={tenant_class},"
+                                        f"memory={memory}"]
+            if self.o.quantum_ms:
+                command += ["--quantum-ms", str(self.o.quantum_ms)]
+            if self.o.simulated:
+                command += ["--node", "h200-x1"]
+            arbiter = subprocess.Popen(command, env=self.base, stdout=subprocess.PIPE,
+                                       stderr=subprocess.DEVNULL, text=True)
+            deadline = time.monotonic() + 30
+            while not all((folder / t[0] / "socket").exists() for t in tenants):
+                if arbiter.poll() is not None or time.monotonic() > deadline:
+                    sys.exit("the arbiter did not start: run it by hand with: " +
+                             " ".join(command))
+                time.sleep(0.02)
+        # Everybody is ready and warm before the measured time begins.
+        start = time.monotonic() + self.o.start_seconds + WARM_SECONDS
+        running = []
+        for name, _, _, programs in tenants:
+            env = dict(self.base)
+            if enforced:
+                env["LD_PRELOAD"] = self.o.interposer
+                env["ALIQUOT_GRANT_DIR"] = str(folder / name)
+            for arguments in programs:
+                command = [self.spin, "--name", name, "--seconds", str(seconds), "--start-at",
+                           f"{start:.6f}", "--iterations-per-us", str(self.speed)] + arguments
+                running.append((name, subprocess.Popen(command, env=env, stdout=subprocess.PIPE,
+                                                       text=True)))
+        results = {t[0]: [] for t in tenants}
+        for name, process in running:
+            out, _ = process.communicate()
+            if process.returncode != 0:
+                sys.exit(f"a load of tenant {name} failed")
+            for line in out.splitlines():
+                results[name].append(json.loads(line))
+        status = None
+        if arbiter:
+            ticks = sum(map(int, pathlib.Path(f"/proc/{arbiter.pid}/stat").read_text()
+                            .rsplit(")", 1)[1].split()[11:13]))
+            arbiter.send_signal(signal.SIGTERM)
+            out, _ = arbiter.communicate()
+            status = {"tenants": json.loads(out.splitlines()[-1]),
+                      "cpu_seconds": ticks / os.sysconf("SC_CLK_TCK")}
+            shutil.rmtree(folder, ignore_errors=True)
+        if self.raw:
+            self.raw.write(json.dumps({"enforced": enforced, "tenants": [list(t) for t in tenants],
+                                       "results": results, "status": status}) + "\n")
+            self.raw.flush()
+        return results, status
+
+
+def share(results):
+    return sum(r["share"] for r in results)
+
+
+def kernels(us, batch=8, processes=1, gap_us=0, extra=()):
+    arguments = ["--kernel-us", str(us), "--batch", str(batch), "--processes", str(processes)]
+    return arguments + (["--gap-us", str(gap_us)] if gap_us else []) + list(extra)
+
+
+def middle(values):
+    low, high = min(values), max(values)
+    return f"{statistics.median(values):.3f} ({low:.3f}-{high:.3f})"
+
+
+def report(title, rows):
+    print(f"\n## {title}")
+    for name, native, ours in rows:
+        print(f"{name:<34} native {native:<26} enforced {ours}", flush=True)
+
+
+def alternate(bench, tenants, **options):
+    """Both kinds of runs in turn: [(results, status)] for each."""
+    native, ours = [], []
+    for _ in range(bench.o.repeat):
+        native.append(bench.run(tenants, False, **options))
+        ours.append(bench.run(tenants, True, **options))
+    return native, ours
+
+
+def shares(bench, title, tenants, **options):
+    native, ours = alternate(bench, tenants, **options)
+    weights = {t[0]: t[1] for t in tenants}
+    total = sum(weights.values())
+    rows = [(f"{name} (weight {weights[name]})", middle([share(r[name]) for r, _ in native]),
+             middle([share(r[name]) for r, _ in ours])) for name in weights]
+
+    def error(results):
+        used = sum(share(r) for r in results.values())
+        return max(abs(share(results[n]) / used - weights[n] / total) for n in weights) * 100
+
+    def used(results):
+        return sum(share(r) for r in results.values())
+
+    rows.append(("share error, points", middle([error(r) for r, _ in native]),
+                 middle([error(r) for r, _ in ours])))
+    rows.append(("sum", middle([used(r) for r, _ in native]), middle([used(r) for r, _ in ours])))
+    cpu = [s["cpu_seconds"] / (bench.o.seconds + WARM_SECONDS + bench.o.start_seconds)
+           for _, s in ours]
+    rows.append(("cores used by the arbiter", "-", middle(cpu)))
+    report(title, rows)
+
+
+def backlogged(bench):
+    def two(a, b):
+        return [("a", 1, "normal", [a]), ("b", 1, "normal", [b])]
+
+    for kind, extra in (("launch and wait", []), ("asynchronous", ["--async"])):
+        for n in (1, 3, 8):
+            shares(bench, f"backlogged 1 v {n}, {kind}",
+                   two(kernels(200, extra=extra), kernels(200, processes=n, extra=extra)))
+        shares(bench, f"backlogged 3:1, {kind}",
+               [("a", 3, "normal", [kernels(200, extra=extra)]),
+                ("b", 1, "normal", [kernels(200, extra=extra)])])
+        shares(bench, f"backlogged 7:2:1, {kind}",
+               [("a", 7, "normal", [kernels(200, extra=extra)]),
+                ("b", 2, "normal", [kernels(200, extra=extra)]),
+                ("c", 1, "normal", [kernels(200, extra=extra)])])
+    shares(bench, "graphs of 20 kernels v kernels",
+           two(kernels(100, batch=20, extra=["--graph"]), kernels(200)))
+
+
+def kernel_lengths(bench):
+    shares(bench, "50 us kernels v 5 ms kernels, both launch and wait",
+           [("short", 1, "normal", [kernels(50)]), ("long", 1, "normal", [kernels(5000)])])
+
+
+def light(bench):
+    tenants = [("a", 1, "normal", [kernels(300, batch=1, gap_us=700)]),
+               ("b", 1, "normal", [kernels(300, batch=1, gap_us=700)])]
+    shares(bench, "two light tenants, 0.3 ms work, 0.7 ms gap", tenants)
+
+
+def stop(bench):
+    tenants = [("a", 1, "normal", [kernels(200, batch=1, extra=["--async", "--depth", "16",
+                                                                "--bins"])]),
+               ("b", 1, "normal", [kernels(200, batch=1, extra=["--async", "--depth", "16",
+                                                                "--on-ms", "100", "--off-ms",
+                                                                "100"])])]
+
+    def delay(results):
+        """Milliseconds after the stop until five in a row at 95 % of full speed: the median."""
+        bins = results["a"][0]["bins"]
+        full = 0.95 * 1000 / 200 * 5
+        found = []
+        for at in range(100, len(bins) - 100, 200):
+            found.append(next((k for k in range(90) if sum(bins[at + k:at + k + 5]) >= full - 1),
+                              90))
+        return statistics.median(found), max(found)
+
+    native, ours = alternate(bench, tenants)
+    report("neighbour stops: ms until 95 % of solo speed",
+           [("median", middle([delay(r)[0] for r, _ in native]),
+             middle([delay(r)[0] for r, _ in ours])),
+            ("worst", middle([delay(r)[1] for r, _ in native]),
+             middle([delay(r)[1] for r, _ in ours]))])
+
+
+def alone(bench):
+    def values(enforced, arguments, key):
+        results, _ = bench.run([("a", 1, "normal", [arguments])], enforced, seconds=2)
+        return results["a"][0][key]
+
+    rows = []
+    cases = (("empty launch, ns", ["--empty-launches", "200000"], "launch_ns"),
+             ("8 x 200 us and wait", kernels(200), "share"),
+             ("20 us kernels, asynchronous", kernels(20, extra=["--async"]), "share"),
+             ("graph of 100 x 10 us", kernels(10, batch=100, extra=["--graph"]), "share"))
+    for name, arguments, key in cases:
+        native, ours = [], []
+        for _ in range(bench.o.repeat):
+            native.append(values(False, arguments, key))
+            ours.append(values(True, arguments, key))
+        rows.append((name, middle(native), middle(ours)))
+    report("a tenant alone", rows)
+
+
+def latency(bench):
+    request = ["--kernel-us", "50", "--batch", "100", "--rate", "30"]
+    solo = [("latency", 1, "latency", [request])]
+    for neighbours, us in ((1, 200), (3, 200), (3, 2000)):
+        tenants = solo + [("trainers", 1, "normal", [kernels(us, processes=neighbours)])]
+        rows = []
+        quantiles = {}
+        for kind, group in (("alone", solo), (f"next to {neighbours} x {us} us", tenants)):
+            native, ours = alternate(bench, group)
+            for q in ("p50", "p99"):
+                quantiles[kind, q] = (
+                    middle([r["latency"][0]["latency_ms"][q] for r, _ in native]),
+                    middle([r["latency"][0]["latency_ms"][q] for r, _ in ours]))
+                rows.append((f"{kind}, {q} ms", *quantiles[kind, q]))
+            if kind != "alone":
+                rows.append(("trainers' share", middle([share(r["trainers"]) for r, _ in native]),
+                             middle([share(r["trainers"]) for r, _ in ours])))
+        report("latency tenant at 15 % load", rows)
+
+
+def capped(bench):
+    rows = []
+    values = [share(bench.run([("a", 3, "normal", [kernels(200)]), ("idle", 7, "normal", [])], True,
+                              compute="capped")[0]["a"]) for _ in range(bench.o.repeat)]
+    rows.append(("capped at 3 of 10, alone", "-", middle(values)))
+    report("capped", rows)
+
+
+EXPERIMENTS = {"backlogged": backlogged, "lengths": kernel_lengths, "light": light, "stop": stop,
+               "alone": alone, "latency": latency, "capped": capped}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--aliquot", default="out/bin/aliquot")
+    parser.add_argument("--interposer", default="out/lib/libaliquot-cuda.so")
+    parser.add_argument("--spin", help="the load program (default: compiled with g++)")
+    parser.add_argument("--only", nargs="*", choices=EXPERIMENTS, default=list(EXPERIMENTS))
+    parser.add_argument("--seconds", type=float, default=10, help="measured time of a run")
+    parser.add_argument("--start-seconds", type=float, default=3,
+                        help="time for all processes to make their contexts")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--quantum-ms", type=float, default=0)
+    parser.add_argument("--iterations-per-us", type=float, default=0)
+    parser.add_argument("--raw", help="append every run to this file as JSON lines")
+    parser.add_argument("--simulated", help="folder of the simulated libraries")
+    parser.add_argument("--scale", type=float, default=5, help="time scale of the simulation")
+    options = parser.parse_args()
+    for name in ("aliquot", "interposer", "spin", "simulated"):
+        value = getattr(options, name)
+        if value:
+            setattr(options, name, str(pathlib.Path(value).resolve()))
+            if not pathlib.Path(value).exists():
+                sys.exit(f"--{name}: {value} does not exist")
+    bench = Bench(options)
+    try:
+        for name in options.only:
+            EXPERIMENTS[name](bench)
+    finally:
+        bench.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/enforced_shares.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/executor_fake.h"
+#include "base/file.h"
+#include "grants/libraries.h"
+#include "grants/share_server_fake.h"
+
+namespace aliquot::agent {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class FakeHolders final : public HolderSource {
+ public:
+  void List(std::function<void(Result<std::vector<grants::HeldIds>>)> done) override {
+    ++asked;
+    if (error) return done(*error);
+    done(held);
+  }
+  int asked = 0;
+  std::optional<Error> error;
+  std::vector<grants::HeldIds> held;
+};
+
+// Passes everything on to a server that outlives it.
+class SharedServer final : public grants::ShareServer {
+ public:
+  explicit SharedServer(grants::FakeShareServer& to) : to_(to) {}
+  Status Add(const grants::ServedGrant& grant) override { return to_.Add(grant); }
+  Status Update(const grants::ServedGrant& grant) override { return to_.Update(grant); }
+  void Remove(const std::string& id) override { to_.Remove(id); }
+  std::map<std::string, grants::GrantUse> Look() override { return to_.Look(); }
+  void SetProcessMemory(const gpu::ProcessSnapshot& p) override { to_.SetProcessMemory(p); }
+
+ private:
+  grants::FakeShareServer& to_;
+};
+
+class EnforcedSharesTest : public ::testing::Test {
+ protected:
+  EnforcedSharesTest() {
+    fs::remove_all(dir_);
+    fs::create_directories(dir_ + "/source");
+    AddLibraries();
+    fs::create_directories(dir_ + "/proc");
+    gpu::Gpu& gpu = inventory_.gpus.emplace_back();
+    gpu.uuid = "GPU-a";
+    gpu.memory_usable_bytes = 1000u << 20;
+    resource_.name = "nvidia.com/gpu";
+    for (unsigned i = 0; i < 4; ++i) {
+      share::PlannedDevice& device = resource_.devices.emplace_back();
+      device.id = "GPU-a::" + std::to_string(i);
+      device.device_uuid = device.gpu_uuid = "GPU-a";
+      device.replica = i;
+      device.replicas = 4;
+      device.share.memory_bytes = 250u << 20;
+    }
+    config_.sharing.isolation.emplace();
+    config_.sharing.isolation->memory = config::Isolation::Memory::kShare;
+    Start();
+  }
+  ~EnforcedSharesTest() override {
+    shares_.reset();
+    fs::remove_all(dir_);
+  }
+
+  void AddLibraries() {
+    for (const char* name : {grants::kCudaLibrary, grants::kNvmlLibrary}) {
+      ASSERT_TRUE(WriteFileAtomically(dir_ + "/source/" + name, "library").ok());
+    }
+  }
+  void Start() {
+    shares_.reset();
+    server_ = grants::FakeShareServer();
+    shares_ = std::make_unique<EnforcedShares>(
+        ShareOptions{dir_ + "/state", dir_ + "/run", dir_ + "/source", dir_ + "/proc"},
+        EnforcedShares::Dependencies{
+            executor_, clock_, log_, metrics_, &holders_, [this] { ++changes_; },
+            [this]() -> Result<std::unique_ptr<grants::ShareServer>> {
+              ++servers_;
+              return std::unique_ptr<grants::ShareServer>(std::make_unique<SharedServer>(server_));
+            }});
+  }
+  Result<std::optional<grants::Injection>> Issue(const std::vector<std::string>& ids,
+                                                 bool over_driver = false) {
+    return shares_->Issue(resource_, ids, inventory_, over_driver);
+  }
+
+  const std::string dir_ = ::testing::TempDir() + "/enforced_shares_" +
+                           ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  FakeClock clock_;
+  FakeExecutor executor_{clock_};
+  Logger log_{clock_, Logger::NullSink()};
+  metrics::Registry registry_;
+  metrics::GrantMetrics metrics_{registry_};
+  FakeHolders holders_;
+  grants::FakeShareServer server_;
+  gpu::Inventory inventory_;
+  share::PlannedResource resource_;
+  config::Config config_;
+  int changes_ = 0;
+  int servers_ = 0;
+  std::unique_ptr<EnforcedShares> shares_;
+};
+
+TEST_F(EnforcedSharesTest, ANodeWithoutIsolationIsNotTouched) {
+  config_.sharing.isolation.reset();
+  shares_->SetConfig(config_);
+  const auto issued = Issue({"GPU-a::0"});
+  ASSERT_TRUE(issued.ok());
+  EXPECT_FALSE(issued->has_value());
+  EXPECT_EQ(servers_, 0);
+  EXPECT_FALSE(fs::exists(dir_ + "/state"));
+  EXPECT_FALSE(fs::exists(dir_ + "/run"));
+  EXPECT_FALSE(shares_->libraries());
+  executor_.Advance(seconds(100));
+  EXPECT_EQ(holders_.asked, 0);
+}
+
+TEST_F(EnforcedSharesTest, IssuesWhatAContainerNeeds) {
+  shares_->SetConfig(config_);
+  EXPECT_EQ(shares_->libraries()->cuda, dir_ + "/state/lib/libaliquot-cuda.so");
+  EXPECT_EQ(shares_->process_interval(), Clock::Duration::zero());
+  const auto issued = Issue({"GPU-a::0", "GPU-a::1"});
+  ASSERT_TRUE(issued.ok() && issued->has_value());
+  for (const grants::Mount& mount : (*issued)->mounts) {
+    EXPECT_TRUE(fs::exists(mount.host_path)) << mount.host_path;
+  }
+  EXPECT_THAT(*ReadFile((*issued)->mounts[0].host_path + "/share"),
+              HasSubstr("gpu=GPU-a 524288000 2\n"));
+  EXPECT_EQ(shares_->process_interval(), seconds(1));
+  EXPECT_THAT(registry_.Text(), HasSubstr("aliquot_grant_weight_ratio"));
+}
+
+TEST_F(EnforcedSharesTest, TheShareSaysWhereTheRealLibrariesAre) {
+  shares_->SetConfig(config_);
+  const auto issued = Issue({"GPU-a::0"}, true);
+  EXPECT_THAT(*ReadFile((*issued)->mounts[0].host_path + "/share"),
+              HasSubstr("driver=/run/aliquot/driver/libcuda.so.1\n"
+                        "nvml=/run/aliquot/driver/libnvidia-ml.so.1\n"));
+}
+
+// Handing out a share that nobody enforces would be a lie.
+TEST_F(EnforcedSharesTest, WithoutLibrariesNoShareIsGivenOut) {
+  fs::remove(dir_ + "/source/" + grants::kNvmlLibrary);
+  shares_->SetConfig(config_);
+  EXPECT_THAT(shares_->error(), HasSubstr(grants::kNvmlLibrary));
+  EXPECT_FALSE(shares_->libraries());
+  EXPECT_FALSE(Issue({"GPU-a::0"}).ok());
+  AddLibraries();
+  EXPECT_TRUE(Issue({"GPU-a::0"}).ok()) << "tried again";
+  EXPECT_EQ(shares_->error(), "");
+}
+
+TEST_F(EnforcedSharesTest, AsksTheKubeletAsLongAsThereAreGrants) {
+  shares_->SetConfig(config_);
+  ASSERT_TRUE(Issue({"GPU-a::0"}).ok());
+  holders_.held = {{{"team", "pod", "main"}, "nvidia.com/gpu", {"GPU-a::0"}}};
+  executor_.Advance(seconds(1));
+  EXPECT_EQ(holders_.asked, 1);
+  EXPECT_THAT(registry_.Text(), HasSubstr("namespace=\"team\",pod=\"pod\",container=\"main\""));
+  executor_.Advance(seconds(20));
+  EXPECT_EQ(holders_.asked, 3);
+  holders_.held.clear();
+  executor_.Advance(seconds(90));
+  EXPECT_TRUE(shares_->rows().empty());
+  EXPECT_THAT(registry_.Text(), Not(HasSubstr("team")));
+  EXPECT_EQ(shares_->process_interval(), Clock::Duration::zero());
+  const int asked = holders_.asked;
+  executor_.Advance(seconds(100));
+  EXPECT_EQ(holders_.asked, asked) << "nobody is left to ask about";
+}
+
+TEST_F(EnforcedSharesTest, AKubeletThatDoesNotAnswerEndsNothing) {
+  shares_->SetConfig(config_);
+  ASSERT_TRUE(Issue({"GPU-a::0"}).ok());
+  holders_.error = Error{Code::kUnavailable, "restarting"};
+  executor_.Advance(seconds(600));
+  EXPECT_EQ(shares_->rows().size(), 1u);
+  EXPECT_GT(holders_.asked, 30);
+}
+
+// After an upgrade the new agent must serve running containers even if its configuration is bad or
+// promises nothing any more.
+TEST_F(EnforcedSharesTest, ServesFormerGrantsWhateverTheConfigurationSays) {
+  shares_->SetConfig(config_);
+  ASSERT_TRUE(Issue({"GPU-a::0"}).ok());
+  Start();
+  ASSERT_EQ(server_.served.size(), 1u);
+  EXPECT_EQ(server_.served.begin()->second.devices[0].memory_bytes, 250u << 20);
+  EXPECT_EQ(shares_->process_interval(), seconds(1));
+  config_.sharing.isolation.reset();
+  shares_->SetConfig(config_);
+  EXPECT_EQ(server_.served.begin()->second.devices[0].memory_bytes, std::nullopt);
+  executor_.Advance(seconds(90));
+  EXPECT_TRUE(server_.served.empty()) << "collected";
+}
+
+}  // namespace
+}  // namespace aliquot::agent

@@ -1,0 +1,462 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "arbiter/scheduler.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "arbiter/testing/gpu_model.h"
+
+namespace aliquot::arbiter {
+namespace {
+
+using arbiter::testing::GpuModel;
+using arbiter::testing::Load;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+Load Async(std::uint64_t tenant, Nanos kernel = microseconds(200)) {
+  Load load;
+  load.tenant = tenant;
+  load.kernel = kernel;
+  return load;
+}
+
+Load Sync(std::uint64_t tenant, Nanos kernel, Nanos gap, int batch = 1) {
+  Load load = Async(tenant, kernel);
+  load.kind = Load::Kind::kSync;
+  load.gap = gap;
+  load.batch = batch;
+  return load;
+}
+
+Load Requests(std::uint64_t tenant, Nanos kernel, int batch, double rate) {
+  Load load = Async(tenant, kernel);
+  load.kind = Load::Kind::kPoisson;
+  load.batch = batch;
+  load.rate_per_second = rate;
+  return load;
+}
+
+ComputeSpec Weight(std::uint32_t weight) {
+  ComputeSpec spec;
+  spec.weight = weight;
+  return spec;
+}
+
+std::vector<ComputeSpec> Weights(std::initializer_list<std::uint32_t> weights) {
+  std::vector<ComputeSpec> specs;
+  for (const std::uint32_t weight : weights) specs.push_back(Weight(weight));
+  return specs;
+}
+
+double Seconds(Nanos time) { return static_cast<double>(time.count()) / 1e9; }
+
+double Percentile(std::vector<Nanos> values, double q) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const auto index = static_cast<std::size_t>(q * static_cast<double>(values.size()));
+  return Seconds(values[std::min(index, values.size() - 1)]);
+}
+
+// GPU time per tenant in seconds, from `from` to `to`.
+std::vector<double> Measure(const std::vector<Load>& loads, const std::vector<ComputeSpec>& specs,
+                            Nanos from, Nanos to, Tuning tuning = {}) {
+  Scheduler scheduler(tuning);
+  for (std::size_t i = 0; i < specs.size(); ++i) scheduler.SetTenant(i, specs[i]);
+  GpuModel model(loads, &scheduler);
+  model.RunUntil(from);
+  std::vector<double> busy;
+  for (std::size_t i = 0; i < specs.size(); ++i) busy.push_back(-Seconds(model.Busy(i)));
+  model.RunUntil(to);
+  for (std::size_t i = 0; i < specs.size(); ++i) busy[i] += Seconds(model.Busy(i));
+  return busy;
+}
+
+// The same for each tenant alone on the GPU with nobody holding it back.
+std::vector<double> MeasureSolo(const std::vector<Load>& loads, std::size_t tenants, Nanos from,
+                                Nanos to) {
+  std::vector<double> busy;
+  for (std::size_t i = 0; i < tenants; ++i) {
+    std::vector<Load> own;
+    for (const Load& load : loads) {
+      if (load.tenant == i) own.push_back(load);
+    }
+    GpuModel model(own, nullptr);
+    model.RunUntil(from);
+    const Nanos before = model.Busy(i);
+    model.RunUntil(to);
+    busy.push_back(Seconds(model.Busy(i) - before));
+  }
+  return busy;
+}
+
+// Largest distance of a tenant's part of the GPU time spent from its part of the weights, points.
+double ShareError(const std::vector<double>& busy, const std::vector<ComputeSpec>& specs) {
+  double sum = 0, weights = 0, worst = 0;
+  for (const double b : busy) sum += b;
+  for (const ComputeSpec& spec : specs) weights += spec.weight;
+  for (std::size_t i = 0; i < busy.size(); ++i) {
+    worst = std::max(worst, std::abs(busy[i] / sum - specs[i].weight / weights));
+  }
+  return 100 * worst;
+}
+
+struct Mix {
+  std::string name;
+  std::vector<Load> loads;
+  std::vector<std::uint32_t> weights;
+  std::vector<double> expected;  // fraction of its solo rate each tenant reaches at least
+};
+
+void PrintTo(const Mix& mix, std::ostream* out) { *out << mix.name; }
+
+class MixTest : public ::testing::TestWithParam<Mix> {};
+
+TEST_P(MixTest, EachTenantReachesItsPartOfItsSoloRate) {
+  const Mix& mix = GetParam();
+  std::vector<ComputeSpec> specs;
+  for (const std::uint32_t weight : mix.weights) specs.push_back(Weight(weight));
+  const std::vector<double> busy = Measure(mix.loads, specs, milliseconds(500), seconds(2));
+  const std::vector<double> solo =
+      MeasureSolo(mix.loads, specs.size(), milliseconds(500), seconds(2));
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    EXPECT_GE(busy[i] / solo[i], mix.expected[i] - 0.03) << "tenant " << i;
+  }
+}
+
+std::vector<Load> Many(int count, const Load& load) { return std::vector<Load>(count, load); }
+
+std::vector<Load> Joined(std::vector<Load> a, const std::vector<Load>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// The expectations are those of an independent model of the algorithm with the same constants.
+INSTANTIATE_TEST_SUITE_P(
+    Table, MixTest,
+    ::testing::Values(Mix{"backlogged 1 v 8 processes",
+                          Joined({Async(0)}, Many(8, Async(1))),
+                          {1, 1},
+                          {.49, .54}},
+                      Mix{"backlogged 3:1", {Async(0), Async(1)}, {3, 1}, {.75, .25}},
+                      Mix{"light 0.1/0.1 x2",
+                          {Sync(0, microseconds(100), microseconds(100)),
+                           Sync(1, microseconds(100), microseconds(100))},
+                          {1, 1},
+                          {.78, .78}},
+                      Mix{"light 1/1 x2",
+                          {Sync(0, milliseconds(1), milliseconds(1)),
+                           Sync(1, milliseconds(1), milliseconds(1))},
+                          {1, 1},
+                          {.95, .95}},
+                      Mix{"light 0.3/0.7 x3",
+                          {Sync(0, microseconds(300), microseconds(700)),
+                           Sync(1, microseconds(300), microseconds(700)),
+                           Sync(2, microseconds(300), microseconds(700))},
+                          {1, 1, 1},
+                          {.98, .98, .98}},
+                      Mix{"light 0.1/0.1 v backlogged",
+                          {Sync(0, microseconds(100), microseconds(100)), Async(1)},
+                          {1, 1},
+                          {.52, .48}},
+                      Mix{"light 1/1 v backlogged",
+                          {Sync(0, milliseconds(1), milliseconds(1)), Async(1)},
+                          {1, 1},
+                          {.92, .47}},
+                      Mix{"light 0.3/1 v backlogged",
+                          {Sync(0, microseconds(300), milliseconds(1)), Async(1)},
+                          {1, 1},
+                          {.78, .66}},
+                      Mix{"light 0.3/1 v 3 backlogged processes",
+                          Joined({Sync(0, microseconds(300), milliseconds(1))}, Many(3, Async(1))),
+                          {1, 1},
+                          {.78, .66}},
+                      Mix{"5/2 v backlogged",
+                          {Sync(0, milliseconds(5), milliseconds(2)), Async(1)},
+                          {1, 1},
+                          {.65, .46}},
+                      Mix{"0.1/0.1 + 1/1 + backlogged",
+                          {Sync(0, microseconds(100), microseconds(100)),
+                           Sync(1, milliseconds(1), milliseconds(1)), Async(2)},
+                          {1, 1, 1},
+                          {.32, .64, .32}},
+                      Mix{"1/1 weight 3 v 4 backlogged processes",
+                          Joined({Sync(0, milliseconds(1), milliseconds(1))}, Many(4, Async(1))),
+                          {3, 1},
+                          {.85, .47}},
+                      Mix{"1/1 + 2 backlogged",
+                          {Sync(0, milliseconds(1), milliseconds(1)), Async(1), Async(2)},
+                          {1, 1, 1},
+                          {.63, .32, .32}}));
+
+// The model's GPU alone shows what was measured on hardware: equal slices per process.
+TEST(GpuModelTest, SharesPerProcessWithoutUs) {
+  std::vector<Load> loads = Joined({Async(0)}, Many(3, Async(1)));
+  GpuModel model(loads, nullptr);
+  model.RunUntil(seconds(2));
+  EXPECT_NEAR(Seconds(model.Busy(0)) / 2, 0.229, 0.01);
+  EXPECT_NEAR(Seconds(model.Busy(1)) / 2, 0.687, 0.01);
+}
+
+class BackloggedTest : public ::testing::TestWithParam<bool> {
+ protected:
+  // Launching without end, or eight kernels and a wait.
+  Load Busy(std::uint64_t tenant) const {
+    return GetParam() ? Sync(tenant, microseconds(200), microseconds(10), 8) : Async(tenant);
+  }
+};
+
+TEST_P(BackloggedTest, ShareErrorIsBelowOnePoint) {
+  struct Case {
+    std::vector<int> processes;
+    std::vector<ComputeSpec> specs;
+  };
+  for (const Case& c : {Case{{1, 1}, Weights({1, 1})}, Case{{1, 3}, Weights({1, 1})},
+                        Case{{1, 8}, Weights({1, 1})}, Case{{4, 4}, Weights({1, 9})},
+                        Case{{1, 1}, Weights({3, 1})}, Case{{1, 1, 1}, Weights({7, 2, 1})}}) {
+    std::vector<Load> loads;
+    for (std::size_t i = 0; i < c.processes.size(); ++i) {
+      loads = Joined(loads, Many(c.processes[i], Busy(i)));
+    }
+    const std::vector<double> busy = Measure(loads, c.specs, milliseconds(500), milliseconds(2500));
+    EXPECT_LE(ShareError(busy, c.specs), 1.0) << c.processes.back() << " processes";
+    double sum = 0;
+    for (const double b : busy) sum += b;
+    EXPECT_GE(sum / 2, 0.96) << "GPU time lost";  // native slicing: 0.91
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, BackloggedTest, ::testing::Bool());
+
+TEST(SchedulerTest, ShortKernelsKeepUpWithLongOnes) {
+  const std::vector<Load> loads = {Sync(0, microseconds(50), microseconds(10), 8),
+                                   Sync(1, milliseconds(5), microseconds(10), 8)};
+  const std::vector<double> busy = Measure(loads, Weights({1, 1}), seconds(1), seconds(4));
+  EXPECT_GE(busy[0] / 3, 0.45);
+  EXPECT_GE(busy[1] / 3, 0.45);
+}
+
+TEST(SchedulerTest, KernelsFarLongerThanATurnStillShare) {
+  const std::vector<Load> loads = {Sync(0, microseconds(50), microseconds(10), 8),
+                                   Sync(1, milliseconds(100), microseconds(10))};
+  const std::vector<double> busy = Measure(loads, Weights({3, 1}), seconds(2), seconds(8));
+  EXPECT_LE(ShareError(busy, Weights({3, 1})), 4);
+}
+
+TEST(SchedulerTest, WrongPredictionsDoNotSkewTurns) {
+  std::vector<Load> loads = {Async(0), Async(1)};
+  loads[0].estimate_factor = 0.3;
+  loads[1].estimate_factor = 3;
+  const std::vector<double> busy = Measure(loads, Weights({1, 1}), seconds(1), seconds(3));
+  EXPECT_LE(ShareError(busy, Weights({1, 1})), 2);
+}
+
+TEST(SchedulerTest, IdleTimeGoesToTheOtherWithinMilliseconds) {
+  std::vector<Load> loads = {Async(0), Async(1)};
+  loads[1].on = milliseconds(100);
+  loads[1].off = milliseconds(100);
+  Scheduler scheduler;
+  scheduler.SetTenant(0, Weight(1));
+  scheduler.SetTenant(1, Weight(1));
+  GpuModel model(loads, &scheduler);
+  for (int i = 0; i < 10; ++i) {
+    const Nanos stop = milliseconds(100 + 200 * i);
+    model.RunUntil(stop + milliseconds(10));
+    const Nanos before = model.Busy(0);
+    model.RunUntil(stop + milliseconds(99));
+    EXPECT_GE(Seconds(model.Busy(0) - before), 0.95 * 0.089) << "stop " << i;
+  }
+}
+
+TEST(SchedulerTest, ALoneTenantIsNotHeldBack) {
+  const std::vector<Load> loads = Many(3, Async(0));
+  Scheduler scheduler;
+  scheduler.SetTenant(0, Weight(1));
+  scheduler.SetTenant(1, Weight(1));
+  GpuModel model(loads, &scheduler);
+  model.RunUntil(seconds(1));
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_TRUE(scheduler.GateOf(i).open);
+    EXPECT_EQ(scheduler.GateOf(i).cap, Nanos(0));
+  }
+  EXPECT_LE(model.steps(), 110u);
+}
+
+TEST(SchedulerTest, SleepsWhenNobodyWorks) {
+  std::vector<Load> loads = {Async(0), Async(1)};
+  for (Load& load : loads) load.stop = milliseconds(100);
+  Scheduler scheduler;
+  scheduler.SetTenant(0, Weight(1));
+  scheduler.SetTenant(1, Weight(1));
+  GpuModel model(loads, &scheduler);
+  model.RunUntil(seconds(1));
+  EXPECT_FALSE(scheduler.next_step().has_value());
+  EXPECT_TRUE(scheduler.GateOf(0).ring);
+  const std::uint64_t steps = model.steps();
+  model.RunUntil(seconds(9));
+  EXPECT_EQ(model.steps(), steps);
+}
+
+TEST(SchedulerTest, SleepDoesNotSaveUpCredit) {
+  std::vector<Load> loads = {Async(0), Async(1)};
+  loads[1].start = seconds(2);
+  Scheduler scheduler;
+  scheduler.SetTenant(0, Weight(1));
+  scheduler.SetTenant(1, Weight(1));
+  GpuModel model(loads, &scheduler);
+  model.RunUntil(seconds(2));
+  const Nanos before = model.Busy(0);
+  model.RunUntil(seconds(2) + milliseconds(100));
+  EXPECT_GE(Seconds(model.Busy(0) - before), 0.040);
+}
+
+TEST(SchedulerTest, LatencyClassGoesAheadOfOthers) {
+  const std::vector<Load> alone = {Requests(0, microseconds(50), 100, 30)};
+  GpuModel solo(alone, nullptr);
+  solo.RunUntil(seconds(15));
+  const double solo_p99 = Percentile(solo.Latencies(0), 0.99);
+  for (const Nanos kernel : {Nanos(microseconds(200)), Nanos(milliseconds(2))}) {
+    const std::vector<Load> loads = Joined(alone, Many(3, Async(1, kernel)));
+    Scheduler scheduler;
+    ComputeSpec latency = Weight(1);
+    latency.tenant_class = TenantClass::kLatency;
+    scheduler.SetTenant(0, latency);
+    scheduler.SetTenant(1, Weight(1));
+    GpuModel model(loads, &scheduler);
+    model.RunUntil(seconds(15));
+    EXPECT_LE(Percentile(model.Latencies(0), 0.99), 1.3 * solo_p99)
+        << kernel.count() << " ns kernels";
+    EXPECT_GE(Seconds(model.Busy(1)) / 15, 0.75) << kernel.count() << " ns kernels";
+  }
+}
+
+TEST(SchedulerTest, LatencyClassIsHeldToItsShareToo) {
+  ComputeSpec latency = Weight(1);
+  latency.tenant_class = TenantClass::kLatency;
+  const std::vector<ComputeSpec> specs = {latency, Weight(1)};
+  EXPECT_LE(ShareError(Measure({Async(0), Async(1)}, specs, seconds(1), seconds(4)), specs), 2);
+}
+
+TEST(SchedulerTest, BestEffortTakesOnlyWhatIsLeft) {
+  ComputeSpec least = Weight(1);
+  least.tenant_class = TenantClass::kBestEffort;
+  const std::vector<Load> busy_loads = {Async(0), Async(1)};
+  const auto busy = Measure(busy_loads, {Weight(1), least}, seconds(1), seconds(2));
+  EXPECT_GE(busy[0], 0.98);
+  const std::vector<Load> gaps = {Sync(0, milliseconds(5), milliseconds(5)), Async(1)};
+  const auto shared = Measure(gaps, {Weight(1), least}, seconds(1), seconds(3));
+  const auto solo = MeasureSolo(gaps, 1, seconds(1), seconds(3));
+  EXPECT_GE(shared[0], 0.9 * solo[0]);
+  EXPECT_GE(shared[1], 0.7);  // of 1 s left over
+}
+
+TEST(SchedulerTest, CappedNeverExceedsItsShare) {
+  ComputeSpec capped = Weight(3);
+  capped.whole = 10;
+  capped.mode = ComputeMode::kCapped;
+  const auto alone = Measure({Async(0)}, {capped}, seconds(1), seconds(4));
+  EXPECT_NEAR(alone[0] / 3, 0.3, 0.01);
+  const auto two = Measure({Async(0), Async(1)}, {capped, capped}, seconds(1), seconds(4));
+  EXPECT_NEAR(two[0] / 3, 0.3, 0.01);
+  EXPECT_NEAR(two[1] / 3, 0.3, 0.01);
+  const auto longer = Measure({Async(0, milliseconds(10))}, {capped}, seconds(1), seconds(6));
+  EXPECT_NEAR(longer[0] / 5, 0.3, 0.02);
+  const auto processes = Measure(Many(4, Async(0)), {capped}, seconds(1), seconds(4));
+  EXPECT_NEAR(processes[0] / 3, 0.3, 0.01);
+}
+
+TEST(SchedulerTest, OffIsNeverHeldBack) {
+  ComputeSpec off = Weight(1);
+  off.mode = ComputeMode::kOff;
+  Scheduler scheduler;
+  scheduler.SetTenant(0, off);
+  scheduler.SetTenant(1, Weight(1));
+  const std::vector<Load> loads = {Async(0), Async(1)};
+  GpuModel model(loads, &scheduler);
+  for (int i = 0; i < 100; ++i) {
+    model.RunUntil(milliseconds(10 * i));
+    ASSERT_TRUE(scheduler.GateOf(0).open);
+  }
+}
+
+TEST(SchedulerTest, DeathOfTheHolderPassesItsTurnOnAtOnce) {
+  std::vector<Load> loads = {Async(0), Async(0), Async(1), Async(1)};
+  Scheduler scheduler;
+  scheduler.SetTenant(0, Weight(1));
+  scheduler.SetTenant(1, Weight(1));
+  GpuModel model(loads, &scheduler);
+  model.RunUntil(milliseconds(502));
+  ASSERT_TRUE(scheduler.turn().has_value());
+  const std::uint64_t holder = *scheduler.turn();
+  const std::size_t first = scheduler.GateOf(2 * holder).open ? 2 * holder : 2 * holder + 1;
+  model.Kill(first);
+  const Nanos before = model.Busy(0) + model.Busy(1);
+  model.RunUntil(milliseconds(512));
+  EXPECT_GE(Seconds(model.Busy(0) + model.Busy(1) - before), 0.0095);
+  model.Kill(first == 2 * holder ? 2 * holder + 1 : 2 * holder);
+  scheduler.RemoveTenant(holder);
+  const Nanos other = model.Busy(1 - holder);
+  model.RunUntil(milliseconds(712));
+  EXPECT_GE(Seconds(model.Busy(1 - holder) - other), 0.175);  // two processes: hardware slices
+}
+
+TEST(SchedulerTest, WeightsChangeWhileRunning) {
+  const std::vector<Load> loads = {Async(0), Async(1)};
+  Scheduler scheduler;
+  scheduler.SetTenant(0, Weight(1));
+  scheduler.SetTenant(1, Weight(1));
+  GpuModel model(loads, &scheduler);
+  model.RunUntil(seconds(1));
+  scheduler.SetTenant(0, Weight(4));
+  model.RunUntil(seconds(1) + milliseconds(200));
+  const Nanos before[] = {model.Busy(0), model.Busy(1)};
+  model.RunUntil(seconds(3));
+  const std::vector<double> busy = {Seconds(model.Busy(0) - before[0]),
+                                    Seconds(model.Busy(1) - before[1])};
+  EXPECT_LE(ShareError(busy, Weights({4, 1})), 1.5);
+}
+
+// A page that claims work for ever holds nobody up for longer than a drain, and then not again.
+TEST(SchedulerTest, EndlessWorkIsDrainedOnlyOnce) {
+  Scheduler scheduler;
+  scheduler.SetTenant(0, Weight(1));
+  scheduler.SetTenant(1, Weight(1));
+  scheduler.AddProcess(10, 0);
+  scheduler.AddProcess(11, 1);
+  Nanos now{0}, done{0}, at_two{0};
+  for (; now < seconds(4); now += microseconds(100)) {
+    if (scheduler.GateOf(11).open) done += microseconds(100);
+    if (now < seconds(2)) at_two = done;
+    scheduler.Observe(10, {true, true, seconds(3600), Nanos(0)});
+    scheduler.Observe(11, {scheduler.GateOf(11).open, true, microseconds(200), done});
+    scheduler.Step(now);
+  }
+  EXPECT_GE(Seconds(done - at_two), 0.9);  // of 2 s
+}
+
+TEST(SchedulerTest, ClaimsOfProgressCannotRunBackwards) {
+  Scheduler scheduler;
+  scheduler.SetTenant(0, Weight(1));
+  scheduler.SetTenant(1, Weight(1));
+  scheduler.AddProcess(1, 0);
+  scheduler.AddProcess(2, 1);
+  const Nanos huge = Nanos::max();
+  for (int i = 0; i < 100; ++i) {
+    scheduler.Observe(
+        1, {true, true, i % 2 == 0 ? huge : Nanos::min(), i % 3 == 0 ? huge / 2 : -huge});
+    scheduler.Observe(2, {true, true, microseconds(200), microseconds(100 * i)});
+    scheduler.Step(microseconds(100 * i));
+  }
+  const Nanos sum = scheduler.UseOf(0).used + scheduler.UseOf(1).used;
+  EXPECT_LE(sum, microseconds(9900));
+  EXPECT_GE(scheduler.UseOf(1).used, Nanos(0));
+}
+
+}  // namespace
+}  // namespace aliquot::arbiter

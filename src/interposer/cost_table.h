@@ -1,0 +1,43 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "interposer/libc.h"
+
+namespace aliquot::interposer {
+
+// How long pieces of work take on the GPU, by what they are: an exponential mean of what was
+// measured. Any thread, without locks: a lost update is a lost sample. When it is full, pieces of
+// work push each other out.
+class CostTable {
+ public:
+  // Nanoseconds; `guess`, or the mean of everything measured so far, for what was never measured.
+  //   measured: whether it was.
+  uint64_t Estimate(uint64_t key, uint64_t guess, bool* measured);
+  void Learn(uint64_t key, uint64_t nanoseconds);
+  // Whether another sample of it is worth taking: the first ones, then now and then.
+  bool WantsSample(uint64_t key);
+  // What is known of it no longer holds.
+  void Forget(uint64_t key);
+
+ private:
+  struct Entry {
+    uint64_t key;
+    uint64_t nanoseconds;
+    uint32_t samples;
+    uint32_t asked;
+  };
+  static constexpr unsigned kEntries = 4096;
+  static constexpr unsigned kProbes = 8;
+
+  Entry* Find(uint64_t key, bool make);
+
+  Entry entries_[kEntries] = {};
+  uint64_t mean_ = 0;
+};
+
+// Keys that tell kinds of work apart.
+uint64_t KernelKey(const void* function, uint64_t blocks, uint64_t threads);
+uint64_t GraphKey(const void* exec);
+
+}  // namespace aliquot::interposer

@@ -1,0 +1,17 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What pools and graphs hold changes on its own, when the GPU comes to a free; it is read off the
+// driver's counters at moments when that is likely.
+namespace aliquot::interposer {
+
+// Reads the counters of every pool. Whether any of them had given memory back.
+bool SettlePools();
+// As SettlePools if something was freed in stream order since the last time; for calls after which
+// the GPU has come to it. One relaxed load otherwise.
+void SettleAfterSync();
+// As SettlePools, for the memory of graphs alone.
+bool SettleGraphMemory();
+
+}  // namespace aliquot::interposer

@@ -1,0 +1,207 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include "interposer/gate.h"
+
+#include "interposer/cuda_device.h"
+#include "interposer/marker.h"
+#include "interposer/sample.h"
+#include "interposer/share_file.h"
+
+namespace aliquot::interposer {
+namespace {
+
+constexpr uint64_t kMicrosecond = 1000;
+constexpr uint64_t kMillisecond = 1000 * kMicrosecond;
+constexpr uint64_t kDefaultMarkerNs = 250 * kMicrosecond;
+// Waiting for work in flight: this long by looking again and again, then in naps.
+constexpr uint64_t kSpinNs = 20 * kMicrosecond;
+constexpr uint64_t kShortestNapNs = 20 * kMicrosecond;
+constexpr uint64_t kLongestNapNs = kMillisecond;
+// Self-pacing without an agent: on for the share of each period.
+constexpr uint64_t kPeriodNs = 10 * kMillisecond;
+
+ALIQUOT_THREAD_LOCAL int t_callbacks = 0;
+constinit CostTable g_costs = {};
+
+// The heartbeat as it was last seen to change, by our clock.
+uint64_t g_beat = 0;
+uint64_t g_beat_at = 0;
+uint64_t g_stale_since = 0;
+
+// Values of the gate for which each doorbell was rung last.
+struct Rung {
+  uint32_t want, work, idle;
+};
+Rung g_rung[ALIQUOT_WIRE_GPUS];
+
+// Whether the agent is taken for dead. Two threads may find out together, which does no harm.
+bool Stale(uint64_t now) {
+  const uint64_t beat = Load(&Control()->heartbeat);
+  if (beat != Load(&g_beat) || Load(&g_beat_at) == 0) {
+    Store(&g_beat, beat);
+    Store(&g_beat_at, now);
+    const uint64_t since = __atomic_exchange_n(&g_stale_since, uint64_t{0}, __ATOMIC_RELAXED);
+    if (since != 0) {
+      aliquot_event event = {};
+      event.code = ALIQUOT_EVENT_RAN_FREE;
+      event.value = Less(now, since);
+      Tell(&event.header, ALIQUOT_EVENT, sizeof(event));
+    }
+    return false;
+  }
+  if (Less(now, Load(&g_beat_at)) < ALIQUOT_STALE_MS * kMillisecond) return false;
+  uint64_t none = 0;
+  __atomic_compare_exchange_n(&g_stale_since, &none, now, false, __ATOMIC_RELAXED,
+                              __ATOMIC_RELAXED);
+  return true;
+}
+
+void Ring(uint16_t type, uint32_t bit, unsigned gpu, uint32_t word, uint32_t* rung) {
+  if ((Load(&Control()->gpu[gpu].gate.doorbells) & bit) == 0 || Load(rung) == word) return;
+  Store(rung, word);
+  aliquot_doorbell bell = {};
+  bell.gpu = gpu;
+  bell.gate = word;
+  Tell(&bell.header, type, sizeof(bell));
+}
+
+// Without an agent: on in our part of each period, if the policy says so.
+void PaceSelf(const aliquot_gate& gate, uint64_t now) {
+  const uint64_t duty = Load(&gate.duty_permille);
+  if (Control()->policy != ALIQUOT_POLICY_SELF_PACE || duty == 0 || duty >= 1000) return;
+  const uint64_t at = now % kPeriodNs;
+  if (at < kPeriodNs / 1000 * duty) return;
+  uint32_t never = 0;
+  FutexWait(&never, 0, kPeriodNs - at, false);
+}
+
+enum class Verdict { kGo, kClosed, kFull };
+
+Verdict Judge(unsigned gpu, uint32_t word, uint64_t estimate, uint64_t now, uint64_t* above) {
+  if ((word & (ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED)) == 0) return Verdict::kGo;
+  if ((word & ALIQUOT_GATE_CLOSED) != 0) return Verdict::kClosed;
+  const uint64_t cap = Load(&Control()->gpu[gpu].gate.cap_us) * kMicrosecond;
+  if (cap == 0) return Verdict::kGo;
+  const uint64_t in_flight = InFlight(gpu, now);
+  // What is larger than the cap goes alone.
+  if (in_flight == 0 || in_flight + estimate <= cap) return Verdict::kGo;
+  *above = Min(in_flight + estimate - cap, in_flight);
+  return Verdict::kFull;
+}
+
+// One look while waiting; sleeps as long as there can be no news.
+void Nap(unsigned gpu, uint32_t word, Verdict verdict, uint64_t above, uint64_t waited) {
+  const uint32_t* gate = &Control()->gpu[gpu].gate.gate;
+  if (verdict == Verdict::kClosed) {
+    FutexWait(gate, word, ALIQUOT_GATE_WAIT_MS * kMillisecond, true);
+  } else if (waited < kSpinNs) {
+    __builtin_ia32_pause();
+  } else {
+    FutexWait(gate, word, Min(Max(above / 2, kShortestNapNs), kLongestNapNs), true);
+  }
+}
+
+void CountPass(unsigned gpu, bool stale, Verdict verdict) {
+  aliquot_status* status = Status();
+  if (stale) {
+    Add(&status->stale_passes, 1u);
+    return;
+  }
+  Add(&status->gate_time_outs, 1u);
+  if (verdict == Verdict::kFull) AbandonInFlight(gpu);
+  aliquot_event event = {};
+  event.gpu = gpu;
+  event.code = ALIQUOT_EVENT_GATE_TIME_OUT;
+  Tell(&event.header, ALIQUOT_EVENT, sizeof(event));
+}
+
+// Returns when the work may go.
+void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate) {
+  const uint64_t start = NowNs();
+  uint64_t above = 0;
+  uint64_t now = start;
+  uint32_t word = LoadAcquire(&Control()->gpu[gpu].gate.gate);
+  Verdict verdict = Judge(gpu, word, estimate, now, &above);
+  if (verdict == Verdict::kGo) return;
+  // Else nothing would tell that this stream's work is done.
+  FlushMarker(gpu, stream);
+  Add(&Status()->gpu[gpu].waiting, 1u);
+  while (verdict != Verdict::kGo) {
+    Store(&Status()->gpu[gpu].gate_seen, word);
+    const bool stale = Stale(now);
+    if (stale || now - start >= ALIQUOT_GATE_BOUND_MS * kMillisecond) {
+      CountPass(gpu, stale, verdict);
+      if (stale) PaceSelf(Control()->gpu[gpu].gate, now);
+      break;
+    }
+    if (verdict == Verdict::kClosed)
+      Ring(ALIQUOT_WANT, ALIQUOT_RING_WANT, gpu, word, &g_rung[gpu].want);
+    Nap(gpu, word, verdict, above, now - start);
+    now = NowNs();
+    word = LoadAcquire(&Control()->gpu[gpu].gate.gate);
+    verdict = Judge(gpu, word, estimate, now, &above);
+  }
+  Add(&Status()->gpu[gpu].waiting, ~0u);
+  Add(&Status()->gpu[gpu].waited_ns, Less(now, start));
+}
+
+}  // namespace
+
+Passage::Passage(const Work& work) : work_(work) {
+  if (t_callbacks != 0 || !GrantedShare().compute || Capturing(work.stream)) return;
+  const int gpu = CurrentGpu();
+  if (gpu < 0) return;
+  const aliquot_gate& gate = Control()->gpu[gpu].gate;
+  if ((Load(&gate.gate) & (ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED)) == 0) return;
+  gpu_ = gpu;
+  CollectSamples(&g_costs);
+  estimate_ = g_costs.Estimate(work.key, work.guess_ns, &measured_);
+  WaitAtGate(static_cast<unsigned>(gpu), work.stream, estimate_);
+  const bool learn = (Load(&gate.flags) & ALIQUOT_GATE_LEARN) != 0;
+  if (learn && g_costs.WantsSample(work.key)) sample_ = BeginSample(work.key, work.stream);
+}
+
+void Passage::Submitted(bool taken) {
+  if (gpu_ < 0) return;
+  const auto gpu = static_cast<unsigned>(gpu_);
+  if (sample_ >= 0) EndSample(sample_, work_.stream, taken);
+  if (!taken) return;
+  const aliquot_gate& gate = Control()->gpu[gpu].gate;
+  const uint64_t marker = Load(&gate.marker_us) * kMicrosecond;
+  const uint64_t now = NowNs();
+  aliquot_status_gpu* status = &Status()->gpu[gpu];
+  const uint32_t word = Load(&gate.gate);
+  Store(&status->gate_seen, word);
+  NoteSubmitted(gpu, work_.stream, estimate_, measured_, now,
+                marker == 0 ? kDefaultMarkerNs : marker);
+  if (Load(&status->idle_since_ns) != 0) {
+    Store(&status->idle_since_ns, uint64_t{0});
+    Ring(ALIQUOT_WORK, ALIQUOT_RING_WORK, gpu, word, &g_rung[gpu].work);
+  }
+}
+
+void Synchronised(CUstream stream, bool all) {
+  if (GatesFree()) return;
+  const int gpu = CurrentGpu();
+  if (gpu < 0) return;
+  const auto place = static_cast<unsigned>(gpu);
+  NoteDone(place, stream, all);
+  CollectSamples(&g_costs);
+  const uint64_t now = NowNs();
+  aliquot_status_gpu* status = &Status()->gpu[place];
+  if (Load(&status->idle_since_ns) != 0 || InFlight(place, now) != 0) return;
+  Store(&status->idle_since_ns, now);
+  Ring(ALIQUOT_IDLE, ALIQUOT_RING_IDLE, place, Load(&Control()->gpu[place].gate.gate),
+       &g_rung[place].idle);
+}
+
+void ForgetStream(CUstream stream) {
+  if (!GatesFree()) DropStream(stream);
+}
+
+void ForgetCost(uint64_t key) { g_costs.Forget(key); }
+
+InCallback::InCallback() { ++t_callbacks; }
+InCallback::~InCallback() { --t_callbacks; }
+
+}  // namespace aliquot::interposer

@@ -1,0 +1,198 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "interposer/testing/fixture.h"
+
+// The client's half of sharing a GPU's time: what a process does with the gate that an agent sets.
+namespace aliquot::interposer::testing {
+namespace {
+
+std::uint64_t InFlight(const aliquot_status_gpu& gpu) {
+  std::uint64_t sum = __atomic_load_n(&gpu.unmarked_ns, __ATOMIC_RELAXED);
+  for (int j = 0; j < ALIQUOT_WIRE_MARKERS; ++j) {
+    const std::uint64_t issued = __atomic_load_n(&gpu.issued[j], __ATOMIC_ACQUIRE);
+    if (issued != __atomic_load_n(&gpu.done[j], __ATOMIC_ACQUIRE)) sum += gpu.cost_ns[j];
+  }
+  return sum;
+}
+
+class GateTest : public InterposerTest {
+ protected:
+  // A program at work in real time, alone at first.
+  void Begin() {
+    StartAgent(Options(8 * kGiB));
+    Variables variables = Env();
+    variables["ALIQUOT_SIM_TIME_SCALE"] = "1";
+    child_ = std::make_unique<Child>(std::vector<std::string>{"work"}, variables);
+    ASSERT_EQ(child_->Hear(), "ready");
+    status_ = agent_->Status();
+    ASSERT_NE(status_, nullptr);
+  }
+  void TearDown() override {
+    child_.reset();
+    InterposerTest::TearDown();
+  }
+  const aliquot_status_gpu& Gpu() const { return status_->gpu[0]; }
+  void Do(const std::string& line) {
+    child_->Say(line);
+    EXPECT_EQ(child_->Hear(), line.substr(0, line.find(' ')));
+  }
+  template <typename T>
+  static T Read(const T& word) {
+    return __atomic_load_n(&word, __ATOMIC_RELAXED);
+  }
+  bool Waiting() {
+    return Eventually([&] { return Read(Gpu().waiting) == 1; });
+  }
+
+  std::unique_ptr<Child> child_;
+  const aliquot_status* status_ = nullptr;
+};
+
+TEST_F(GateTest, ALoneTenantIsNotCounted) {
+  Begin();
+  Do("launch 10 10");
+  Do("sync");
+  EXPECT_EQ(Read(Gpu().launches), 0u);
+}
+
+TEST_F(GateTest, AClosedGateHoldsUntilItOpens) {
+  Begin();
+  agent_->SetGate(ALIQUOT_GATE_CLOSED);
+  child_->Say("launch 1 10");
+  ASSERT_TRUE(Waiting());
+  EXPECT_TRUE(Eventually([&] { return agent_->Frames(ALIQUOT_WANT) == 1; }));
+  agent_->SetGate(0);
+  EXPECT_EQ(child_->Hear(), "launch");
+  EXPECT_EQ(Read(Gpu().waiting), 0u);
+  EXPECT_GT(Read(Gpu().waited_ns), 0u);
+  EXPECT_EQ(Read(status_->gate_time_outs) + Read(status_->stale_passes), 0u);
+}
+
+TEST_F(GateTest, SynchronisingCapturingAndSmallCopiesPassAClosedGate) {
+  Begin();
+  Do("launch 1 20000");
+  agent_->SetGate(ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED);
+  Do("sync");
+  Do("capture 5");
+  Do("copy 0");
+  child_->Say("graph");
+  EXPECT_TRUE(Waiting());
+  agent_->SetGate(0);
+  EXPECT_EQ(child_->Hear(), "graph");
+  agent_->SetGate(ALIQUOT_GATE_CLOSED);
+  child_->Say("copy 2");
+  EXPECT_TRUE(Waiting());
+  agent_->SetGate(0);
+  EXPECT_EQ(child_->Hear(), "copy");
+}
+
+TEST_F(GateTest, CallbacksPassAClosedGate) {
+  Begin();
+  agent_->SetGate(ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED);
+  Do("callback");
+  EXPECT_EQ(Read(status_->gate_time_outs), 0u);
+}
+
+TEST_F(GateTest, AnAgentWithoutHeartbeatIsPassed) {
+  Begin();
+  agent_->SetGate(ALIQUOT_GATE_CLOSED);
+  child_->Say("launch 1 10");
+  ASSERT_TRUE(Waiting());
+  agent_->StopHeartbeat();
+  EXPECT_EQ(child_->Hear(), "launch");
+  EXPECT_EQ(Read(status_->stale_passes), 1u);
+  Do("launch 20 10");  // at once: the agent stays dead until its heart beats again
+}
+
+TEST_F(GateTest, AKilledAgentIsPassedAndTheNextOneObeyed) {
+  Begin();
+  agent_->SetGate(ALIQUOT_GATE_CLOSED);
+  child_->Say("launch 1 10");
+  ASSERT_TRUE(Waiting());
+  agent_.reset();
+  EXPECT_EQ(child_->Hear(), "launch");
+  StartAgent(Options(8 * kGiB));
+  ASSERT_TRUE(Eventually([&] { return agent_->Hellos() == 1; }));
+  status_ = agent_->Status();
+  ASSERT_NE(status_, nullptr);
+  agent_->SetGate(ALIQUOT_GATE_CLOSED);
+  child_->Say("launch 1 10");
+  ASSERT_TRUE(Waiting());
+  agent_->SetGate(0);
+  EXPECT_EQ(child_->Hear(), "launch");
+}
+
+TEST_F(GateTest, NoLaunchIsHeldBackForEver) {
+  Begin();
+  agent_->SetGate(ALIQUOT_GATE_CLOSED);
+  Do("launch 1 10");  // two seconds later
+  EXPECT_EQ(Read(status_->gate_time_outs), 1u);
+  EXPECT_TRUE(Eventually([&] { return agent_->Frames(ALIQUOT_EVENT) == 1; }));
+}
+
+TEST_F(GateTest, MarkersTellTheAgentWhatIsDone) {
+  Begin();
+  agent_->SetGate(ALIQUOT_GATE_SHARED, 0, ALIQUOT_GATE_LEARN);
+  Do("launch 4 500");  // learns
+  Do("sync");
+  Do("launch 10 500");
+  EXPECT_EQ(Read(status_->markers), ALIQUOT_MARKERS_DIRECT);
+  EXPECT_GT(InFlight(Gpu()), 1'000'000u);
+  EXPECT_TRUE(Eventually([&] { return InFlight(Gpu()) < 500'000u; }));  // nobody woke the process
+}
+
+TEST_F(GateTest, CostsAreLearntAndCapKeepsWorkInFlightLow) {
+  Begin();
+  agent_->SetGate(ALIQUOT_GATE_SHARED, 0, ALIQUOT_GATE_LEARN);
+  for (int i = 0; i < 6; ++i) {
+    Do("launch 1 300");
+    Do("sync");
+  }
+  const std::uint64_t before = Read(Gpu().service_ns);
+  Do("launch 10 300");
+  Do("sync");
+  const auto each = static_cast<double>(Read(Gpu().service_ns) - before) / 10;
+  EXPECT_NEAR(each, 300'000, 60'000);
+  agent_->SetGate(ALIQUOT_GATE_SHARED, 1000);
+  child_->Say("launch 100 300");
+  std::uint64_t most = 0;
+  EXPECT_TRUE(Eventually([&] {
+    most = std::max(most, InFlight(Gpu()));
+    return Read(Gpu().launches) >= 115;
+  }));
+  EXPECT_EQ(child_->Hear(), "launch");
+  EXPECT_GT(most, 300'000u);
+  EXPECT_LE(most, 1'100'000u);
+}
+
+TEST_F(GateTest, WhatIsLargerThanTheCapGoesAlone) {
+  Begin();
+  agent_->SetGate(ALIQUOT_GATE_SHARED, 0, ALIQUOT_GATE_LEARN);
+  Do("launch 4 5000");
+  Do("sync");
+  agent_->SetGate(ALIQUOT_GATE_SHARED, 300);
+  Do("launch 4 5000");
+  Do("sync");
+  EXPECT_EQ(Read(status_->gate_time_outs), 0u);
+}
+
+TEST_F(GateTest, TheDoorbellsRingOnceForEachValueOfTheGate) {
+  Begin();
+  agent_->SetGate(ALIQUOT_GATE_SHARED);
+  for (int i = 0; i < 3; ++i) {
+    Do("launch 1 100");
+    Do("sync");
+  }
+  EXPECT_TRUE(Eventually([&] { return agent_->Frames(ALIQUOT_IDLE) == 1; }));
+  EXPECT_TRUE(Eventually([&] { return agent_->Frames(ALIQUOT_WORK) == 1; }));
+  EXPECT_NE(Read(Gpu().idle_since_ns), 0u);
+  agent_->SetGate(ALIQUOT_GATE_SHARED);
+  Do("launch 1 100");
+  EXPECT_TRUE(Eventually([&] { return agent_->Frames(ALIQUOT_WORK) == 2; }));
+  EXPECT_EQ(agent_->Frames(ALIQUOT_IDLE), 1);
+}
+
+}  // namespace
+}  // namespace aliquot::interposer::testing

@@ -1,0 +1,177 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <regex>
+#include <set>
+
+#include "interposer/testing/fixture.h"
+
+// How programs come to the interposer, and how it comes to the driver.
+namespace aliquot::interposer::testing {
+namespace {
+
+using LoadingTest = InterposerTest;
+
+std::string Output(const std::string& command) {
+  std::string output;
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  std::array<char, 4096> buffer;
+  while (std::size_t got = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
+    output.append(buffer.data(), got);
+  }
+  ::pclose(pipe);
+  return output;
+}
+
+std::set<std::string> Functions(const std::string& library) {
+  std::set<std::string> names;
+  const std::string text = Output("nm -D --defined-only " + library);
+  const std::regex function(" [TW] (\\S+)");
+  for (std::sregex_iterator it(text.begin(), text.end(), function), end; it != end; ++it) {
+    names.insert((*it)[1]);
+  }
+  return names;
+}
+
+TEST(Library, ExportsWhatTheDriverExports) {
+  const std::set<std::string> ours = Functions(ALIQUOT_INTERPOSER_PATH);
+  for (const std::string& name : Functions(ALIQUOT_SIM_CUDA_PATH)) {
+    EXPECT_TRUE(name.rfind("cu", 0) != 0 || ours.count(name) == 1) << name;
+  }
+  EXPECT_EQ(ours.size(), 683u);  // and aliquotInterposerMemory
+}
+
+TEST(Library, ExportsWhatNvmlExports) {
+  const std::set<std::string> ours = Functions(ALIQUOT_INTERPOSER_NVML_PATH);
+  for (const std::string& name : Functions(ALIQUOT_SIM_NVML_PATH)) {
+    EXPECT_TRUE(name.rfind("nvml", 0) != 0 || ours.count(name) == 1) << name;
+  }
+}
+
+// Runs in any container: nothing is needed but a glibc of CentOS 7's age.
+TEST(Library, NeedsAnOldGlibcOnly) {
+  for (const std::string library : {ALIQUOT_INTERPOSER_PATH, ALIQUOT_INTERPOSER_NVML_PATH}) {
+    const std::string dynamic = Output("readelf -dW " + library);
+    const std::regex needed("\\(NEEDED\\)\\s+Shared library: \\[(\\S+)\\]");
+    for (std::sregex_iterator it(dynamic.begin(), dynamic.end(), needed), end; it != end; ++it) {
+      const std::string name = (*it)[1];
+      EXPECT_TRUE(name == "libc.so.6" || name == "libdl.so.2" || name == "ld-linux-x86-64.so.2")
+          << name;
+    }
+    EXPECT_NE(dynamic.find("NODELETE"), std::string::npos);
+    const std::string versions = Output("readelf -VW " + library);
+    const std::regex version("GLIBC_2\\.(\\d+)");
+    for (std::sregex_iterator it(versions.begin(), versions.end(), version), end; it != end; ++it) {
+      EXPECT_LE(std::stoi((*it)[1]), 17) << (*it)[0];
+    }
+    // The compiler's own start-up code alone.
+    EXPECT_EQ(Output("nm " + library + " | grep -c _GLOBAL__sub_I").substr(0, 1), "0");
+  }
+}
+
+// What the simulated driver's own tests play, through the interposer.
+class Unchanged : public InterposerTest, public ::testing::WithParamInterface<const char*> {
+ protected:
+  int PlayTheirs(Variables variables) {
+    variables["TEST_PROGRAM"] = ALIQUOT_SIM_PROGRAM_PATH;
+    return Play({GetParam()}, variables);
+  }
+};
+
+TEST_P(Unchanged, AsTheDriver) {
+  StartAgent(Options(0));
+  EXPECT_EQ(PlayTheirs(Env()), 0);
+}
+
+TEST_P(Unchanged, Preloaded) {
+  StartAgent(Options(0));
+  Variables variables = Env();
+  variables["LD_PRELOAD"] = ALIQUOT_INTERPOSER_PATH;
+  variables["TEST_CUDA_LIBRARY"] = "libcuda.so.1";
+  EXPECT_EQ(PlayTheirs(variables), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Scenarios, Unchanged,
+    ::testing::Values("per-thread-streams", "contexts", "fork", "fork-before-init", "reload",
+                      "linear", "pointer-attributes", "copies", "virtual", "pools", "launch-errors",
+                      "legacy-order", "host-functions", "threads", "libraries", "graph-nodes",
+                      "graph-allocations", "capture", "capture-errors", "virtual-export"),
+    [](const auto& scenario) {
+      std::string name = scenario.param;
+      for (char& c : name) {
+        if (c == '-') c = '_';
+      }
+      return name;
+    });
+
+TEST_F(LoadingTest, ProcAddressAnswersWithHooks) {
+  StartAgent(Options(0));
+  EXPECT_EQ(Play({"proc-address"}, Env()), 0);
+}
+
+TEST_F(LoadingTest, APreloadCatchesTheSoname) {
+  StartAgent(Options(0));
+  Variables variables = Env();
+  variables["LD_PRELOAD"] = ALIQUOT_INTERPOSER_PATH;
+  EXPECT_EQ(Play({"caught", "libcuda.so.1"}, variables), 0);
+}
+
+// As a container runtime mounts it: over every name of the driver, which lies elsewhere.
+TEST_F(LoadingTest, AMountCatchesEveryName) {
+  StartAgent(Options(0));
+  const std::string lib = directory_ + "/lib";
+  std::filesystem::create_directory(lib);
+  for (const char* name : {"libcuda.so", "libcuda.so.1", "libcuda.so.580.159.04"}) {
+    std::filesystem::copy_file(ALIQUOT_INTERPOSER_PATH, lib + "/" + name);
+  }
+  Variables variables = Env();
+  variables["LD_LIBRARY_PATH"] = lib;
+  variables["TEST_CUDA_LIBRARY"] = "libcuda.so";
+  EXPECT_EQ(
+      Play({"caught", "libcuda.so.1", "libcuda.so", lib + "/libcuda.so.580.159.04"}, variables), 0);
+  EXPECT_EQ(Play({"proc-address"}, variables), 0);
+}
+
+// Without a line `driver` the loader's search finds the driver behind us, copies of us included.
+TEST_F(LoadingTest, TheDriverIsFoundBehindOurselves) {
+  AgentStub::Options options = Options(0);
+  options.driver.clear();
+  StartAgent(options);
+  const std::string lib = directory_ + "/lib";
+  std::filesystem::create_directory(lib);
+  std::filesystem::copy_file(ALIQUOT_INTERPOSER_PATH, lib + "/libcuda.so.1");
+  Variables variables = Env();
+  variables["LD_LIBRARY_PATH"] =
+      lib + ":" + std::filesystem::path(ALIQUOT_SIM_CUDA_PATH).parent_path().string();
+  EXPECT_EQ(Play({"proc-address"}, variables), 0);
+}
+
+TEST_F(LoadingTest, WithoutADriverThereIsNoDevice) {
+  AgentStub::Options options = Options(0);
+  options.driver = "/nowhere/libcuda.so.1";
+  StartAgent(options);
+  Variables variables = Env();
+  variables["TEST_PROGRAM"] = ALIQUOT_SIM_PROGRAM_PATH;
+  EXPECT_EQ(Play({"no-device"}, variables), 0);
+}
+
+TEST_F(LoadingTest, ReloadedAgainAndAgain) {
+  StartAgent(Options(kGiB));
+  EXPECT_EQ(Play({"reload", ALIQUOT_INTERPOSER_PATH}, Env()), 0);
+}
+
+// No grant: forwarding only, and no word of it.
+TEST_F(LoadingTest, WithoutAGrantNothingHappens) {
+  Variables variables = Env();
+  variables.erase("ALIQUOT_GRANT_DIR");
+  variables["LD_LIBRARY_PATH"] = std::filesystem::path(ALIQUOT_SIM_CUDA_PATH).parent_path();
+  Child child({"query", "1024"}, variables);
+  EXPECT_EQ(child.Hear().substr(0, 4), "1431");
+}
+
+}  // namespace
+}  // namespace aliquot::interposer::testing

@@ -1,0 +1,25 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "arbiter/wire.h"
+#include "interposer/cuda_abi.h"
+
+// Work in flight of one GPU: what was submitted, and the markers by which the GPU tells that it is
+// done. Any thread; the driver is called without a lock.
+namespace aliquot::interposer {
+
+// Estimated nanoseconds of work that is not known to be done.
+uint64_t InFlight(unsigned gpu, uint64_t now);
+// Counts work on a stream, and has a marker written once there is enough of it (`distance_ns`).
+void NoteSubmitted(unsigned gpu, CUstream stream, uint64_t estimate, bool measured, uint64_t now,
+                   uint64_t distance_ns);
+// Has a marker written for what is unmarked on a stream which the caller may use now.
+void FlushMarker(unsigned gpu, CUstream stream);
+// What is on the stream (with `all`, on any) is done.
+void NoteDone(unsigned gpu, CUstream stream, bool all);
+void DropStream(CUstream stream);
+// What is in flight now is not waited for any more: a stream that waits for somebody else.
+void AbandonInFlight(unsigned gpu);
+
+}  // namespace aliquot::interposer

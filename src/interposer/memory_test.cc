@@ -1,0 +1,199 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+
+#include "interposer/testing/fixture.h"
+
+// Real processes on the simulated driver, against a small agent.
+namespace aliquot::interposer::testing {
+namespace {
+
+using MemoryTest = InterposerTest;
+
+class Family : public InterposerTest, public ::testing::WithParamInterface<const char*> {};
+
+// Charged before the driver is asked, refused at the limit, given back when freed.
+TEST_P(Family, IsChargedRefusedAndGivenBack) {
+  StartAgent(Options(4 * kGiB));
+  Child child({"fill", GetParam(), "64"}, Env());
+  for (int round = 0; round < 2; ++round) {
+    // 512 MiB are the context's; a pool or a graph may keep up to one step of its own.
+    const int count = std::stoi(child.Hear());
+    EXPECT_GE(count, 54) << GetParam();
+    EXPECT_LE(count, 56) << GetParam();
+    EXPECT_GE(agent_->Charged(), 512 * kMiB + static_cast<std::uint64_t>(count) * 64 * kMiB);
+    child.Say("free");
+    EXPECT_EQ(child.Hear(), "freed");
+    EXPECT_TRUE(Eventually([&] { return agent_->Charged() <= (512 + 64) * kMiB; }));
+    child.Say("again");
+  }
+  EXPECT_EQ(child.Wait(), 0);
+  EXPECT_LE(agent_->Peak(), 4 * kGiB);
+  EXPECT_TRUE(Eventually([&] { return agent_->Charged() == 0; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Memory, Family,
+                         ::testing::Values("linear", "pitched", "managed", "array", "array3d",
+                                           "mipmapped", "virtual", "pooled", "from-pool", "graph"),
+                         [](const auto& family) {
+                           std::string name = family.param;
+                           for (char& c : name) {
+                             if (c == '-') c = '_';
+                           }
+                           return name;
+                         });
+
+TEST_F(MemoryTest, ManyProcessesNeverExceedTheLimit) {
+  AgentStub::Options options = Options(4 * kGiB);
+  options.credit_target = 32 * kMiB;
+  StartAgent(options);
+  std::vector<Child> children;
+  for (int i = 0; i < 4; ++i) children.emplace_back(Child({"mix", std::to_string(i)}, Env()));
+  for (Child& child : children) EXPECT_EQ(child.Hear(), "ready");
+  EXPECT_TRUE(Eventually([&] { return agent_->Frames(ALIQUOT_RESERVE) > 500; }));
+  children.back().Kill();  // in the middle of it
+  children.pop_back();
+  for (Child& child : children) child.Say("stop");
+  for (Child& child : children) EXPECT_EQ(child.Hear(), "freed");
+  // A context each, and credit.
+  EXPECT_TRUE(
+      Eventually([&] { return agent_->Charged() <= children.size() * (512 + 32 + 32) * kMiB; }));
+  for (Child& child : children) child.Say("end");
+  for (Child& child : children) EXPECT_EQ(child.Wait(), 0);
+  EXPECT_LE(agent_->Peak(), 4 * kGiB);
+  EXPECT_TRUE(Eventually([&] { return agent_->Charged() == 0; }));
+}
+
+TEST_F(MemoryTest, QueriesTellTheShare) {
+  StartAgent(Options(4 * kGiB));
+  Child first({"query", "1024"}, Env());
+  EXPECT_EQ(first.Hear(), "4096 4096 2560");
+  Child second({"query", "512"}, Env());
+  EXPECT_EQ(second.Hear(), "4096 4096 1536");
+  agent_->SetLimit(kGiB);  // less than is used: free is 0, nothing wraps or fails
+  Child third({"query", "0"}, Env());
+  EXPECT_EQ(third.Hear(), "");  // no context any more
+  EXPECT_NE(third.Wait(), 0);
+}
+
+TEST_F(MemoryTest, WithoutALimitTheDeviceIsShown) {
+  StartAgent(Options(0));
+  Child child({"query", "1024"}, Env());
+  EXPECT_EQ(child.Hear().substr(0, 4), "1431");
+}
+
+TEST_F(MemoryTest, HostMemoryIsNotCharged) {
+  StartAgent(Options(kGiB));
+  EXPECT_EQ(Play({"on-host"}, Env()), 0);
+}
+
+TEST_F(MemoryTest, PhysicalMemoryLivesUntilItsLastHandleAndMapping) {
+  StartAgent(Options(kGiB));
+  EXPECT_EQ(Play({"virtual-lifetime"}, Env()), 0);
+}
+
+TEST_F(MemoryTest, WhatIsInAContextGoesWithIt) {
+  StartAgent(Options(kGiB));
+  Child child({"contexts"}, Env());
+  EXPECT_EQ(child.Hear(), "gone");
+  EXPECT_TRUE(Eventually([&] { return agent_->Charged() == 0; }));
+  EXPECT_EQ(agent_->Peak(), (512 + 64) * kMiB);
+}
+
+TEST_F(MemoryTest, AContextThatDoesNotFitIsRefused) {
+  StartAgent(Options(256 * kMiB));
+  Child child({"on-demand"}, Env());
+  EXPECT_EQ(child.Hear(), "context 2");
+  EXPECT_EQ(agent_->Charged(), 0u);
+}
+
+TEST_F(MemoryTest, SmallAllocationsNeedNoFrames) {
+  AgentStub::Options options = Options(4 * kGiB);
+  options.credit_target = 64 * kMiB;
+  StartAgent(options);
+  Child child({"on-demand"}, Env());
+  EXPECT_EQ(child.Hear(), "context 0");
+  for (int i = 0; i < 20; ++i) {
+    child.Say("2");
+    EXPECT_EQ(child.Hear(), "0");
+  }
+  EXPECT_LE(agent_->Frames(ALIQUOT_RESERVE), 4);
+}
+
+// Credit of one process is there for another, even if the first does nothing.
+TEST_F(MemoryTest, CreditIsTakenBackFromAStoppedProcess) {
+  AgentStub::Options options = Options(2 * kGiB);
+  options.credit_target = 256 * kMiB;
+  StartAgent(options);
+  Child holder({"on-demand"}, Env());
+  EXPECT_EQ(holder.Hear(), "context 0");
+  holder.Say("2");
+  EXPECT_EQ(holder.Hear(), "0");
+  EXPECT_GT(agent_->Charged(), (512 + 2 + 100) * kMiB);
+  holder.Signal(SIGSTOP);
+  Child other({"on-demand"}, Env());
+  EXPECT_EQ(other.Hear(), "context 0");
+  other.Say("1020");
+  EXPECT_EQ(other.Hear(), "0");
+  holder.Signal(SIGCONT);
+  holder.Say("64");  // 2 GiB - 2 x 512 - 2 - 1020 = 2
+  EXPECT_EQ(holder.Hear(), "2");
+  holder.Say("2");
+  EXPECT_EQ(holder.Hear(), "0");
+}
+
+TEST_F(MemoryTest, WithoutAnAgentTheLastAllowanceHolds) {
+  AgentStub::Options options = Options(4 * kGiB);
+  options.offline = 100 * kMiB;
+  StartAgent(options);
+  Child child({"on-demand"}, Env());
+  EXPECT_EQ(child.Hear(), "context 0");
+  child.Say("64");
+  EXPECT_EQ(child.Hear(), "0");
+  agent_.reset();
+  child.Say("64");
+  EXPECT_EQ(child.Hear(), "0");
+  child.Say("64");
+  EXPECT_EQ(child.Hear(), "2");
+  child.Say("free");
+  EXPECT_EQ(child.Hear(), "0");
+  child.Say("64");  // from what was freed
+  EXPECT_EQ(child.Hear(), "0");
+  // The next agent hears of everything, and the process goes on with it.
+  options.offline = 0;
+  StartAgent(options);
+  EXPECT_TRUE(Eventually([&] { return agent_->Hellos() == 1; }));
+  EXPECT_EQ(agent_->LastHeld(), (512 + 128) * kMiB);
+  child.Say("64");
+  EXPECT_EQ(child.Hear(), "0");
+  EXPECT_EQ(agent_->Charged(), (512 + 192) * kMiB);
+  child.Say("free");
+  EXPECT_EQ(child.Hear(), "0");
+  EXPECT_TRUE(Eventually([&] { return agent_->Charged() == (512 + 128) * kMiB; }));
+}
+
+TEST_F(MemoryTest, AnAgentThatNeverWasGivesNoContext) {
+  {
+    AgentStub writes_the_grant(Options(4 * kGiB));
+  }
+  Child child({"on-demand"}, Env());
+  EXPECT_EQ(child.Hear(), "context 2");
+}
+
+TEST_F(MemoryTest, AForkedChildChangesNothing) {
+  StartAgent(Options(4 * kGiB));
+  Child child({"fork"}, Env());
+  EXPECT_EQ(child.Hear(), "forked");
+  EXPECT_EQ(agent_->Sessions(), 1u);
+  EXPECT_EQ(agent_->Charged(), (512 + 8) * kMiB);
+  child.Say("on");
+  EXPECT_EQ(child.Wait(), 0);
+}
+
+TEST_F(MemoryTest, TheControlPageCannotBeWritten) {
+  StartAgent(Options(4 * kGiB));
+  EXPECT_EQ(Play({"tamper"}, Env()), 0);
+}
+
+}  // namespace
+}  // namespace aliquot::interposer::testing

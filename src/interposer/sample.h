@@ -1,0 +1,19 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "interposer/cost_table.h"
+#include "interposer/cuda_abi.h"
+
+// Measures single pieces of work with a pair of events around them. A few at a time; any thread.
+// Nothing is measured while a stream is being captured.
+namespace aliquot::interposer {
+
+// Before the work is submitted. The sample, or -1 if none can be taken now.
+int BeginSample(uint64_t key, CUstream stream);
+// After it; `taken`: the driver took it.
+void EndSample(int sample, CUstream stream, bool taken);
+// Learns from the samples that are complete. One relaxed load if none is on its way.
+void CollectSamples(CostTable* costs);
+
+}  // namespace aliquot::interposer

@@ -1,0 +1,326 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <functional>
+#include <map>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "interposer/testing/scenarios.h"
+
+namespace aliquot::sim::cuda::testing {
+namespace {
+
+constexpr std::uint64_t kMiB = 1u << 20;
+
+// One way to get device memory: allocates so many bytes and says how to free them.
+using Free = std::function<void()>;
+using Allocate = std::function<CUresult(std::size_t bytes, Free* free)>;
+
+CUresult Linear(std::size_t bytes, Free* free) {
+  CUdeviceptr pointer = 0;
+  const CUresult result = Cu("cuMemAlloc_v2", &pointer, bytes);
+  *free = [=] { EXPECT_OK(Cu("cuMemFree_v2", pointer)); };
+  return result;
+}
+
+CUresult Pitched(std::size_t bytes, Free* free) {
+  CUdeviceptr pointer = 0;
+  std::size_t pitch = 0;
+  const CUresult result =
+      Cu("cuMemAllocPitch_v2", &pointer, &pitch, std::size_t{4000}, bytes / 4096, 4u);
+  *free = [=] { EXPECT_OK(Cu("cuMemFree_v2", pointer)); };
+  return result;
+}
+
+CUresult Managed(std::size_t bytes, Free* free) {
+  CUdeviceptr pointer = 0;
+  const CUresult result = Cu("cuMemAllocManaged", &pointer, bytes, 1u);
+  *free = [=] { EXPECT_OK(Cu("cuMemFree_v2", pointer)); };
+  return result;
+}
+
+CUresult Array(std::size_t bytes, Free* free) {
+  CUarray array = nullptr;
+  const CUDA_ARRAY_DESCRIPTOR descriptor{1024, bytes / 4096, static_cast<CUarray_format>(0x20), 1};
+  const CUresult result = Cu("cuArrayCreate_v2", &array, &descriptor);
+  *free = [=] { EXPECT_OK(Cu("cuArrayDestroy", array)); };
+  return result;
+}
+
+CUresult Array3D(std::size_t bytes, Free* free) {
+  CUarray array = nullptr;
+  const CUDA_ARRAY3D_DESCRIPTOR descriptor{
+      256, 256, bytes / (256 * 256 * 4), static_cast<CUarray_format>(0x20), 1, 0};
+  const CUresult result = Cu("cuArray3DCreate_v2", &array, &descriptor);
+  *free = [=] { EXPECT_OK(Cu("cuArrayDestroy", array)); };
+  return result;
+}
+
+CUresult Mipmapped(std::size_t bytes, Free* free) {
+  CUmipmappedArray array = nullptr;
+  const CUDA_ARRAY3D_DESCRIPTOR descriptor{
+      1024, bytes / 4096, 0, static_cast<CUarray_format>(0x20), 1, 0};
+  const CUresult result = Cu("cuMipmappedArrayCreate", &array, &descriptor, 1u);
+  *free = [=] { EXPECT_OK(Cu("cuMipmappedArrayDestroy", array)); };
+  return result;
+}
+
+CUresult Create(CUmemGenericAllocationHandle* handle, std::size_t bytes, int location) {
+  CUmemAllocationProp properties{};
+  properties.type = CU_MEM_ALLOCATION_TYPE_PINNED;
+  properties.location = {static_cast<CUmemLocationType>(location), 0};
+  return Cu("cuMemCreate", handle, bytes, &properties, 0ull);
+}
+
+// The handle goes at once; the mapping keeps the memory.
+CUresult Virtual(std::size_t bytes, Free* free) {
+  CUmemGenericAllocationHandle handle = 0;
+  const CUresult result = Create(&handle, bytes, CU_MEM_LOCATION_TYPE_DEVICE);
+  if (result != CUDA_SUCCESS) return result;
+  CUdeviceptr address = 0;
+  EXPECT_OK(Cu("cuMemAddressReserve", &address, bytes, std::size_t{0}, CUdeviceptr{0}, 0ull));
+  EXPECT_OK(Cu("cuMemMap", address, bytes, std::size_t{0}, handle, 0ull));
+  EXPECT_OK(Cu("cuMemRelease", handle));
+  *free = [=] {
+    EXPECT_OK(Cu("cuMemUnmap", address, bytes));
+    EXPECT_OK(Cu("cuMemAddressFree", address, bytes));
+  };
+  return result;
+}
+
+CUresult Pooled(std::size_t bytes, Free* free) {
+  CUdeviceptr pointer = 0;
+  const CUresult result = Cu("cuMemAllocAsync", &pointer, bytes, CUstream{});
+  *free = [=] {
+    EXPECT_OK(Cu("cuMemFreeAsync", pointer, CUstream{}));
+    EXPECT_OK(Cu("cuStreamSynchronize", CUstream{}));
+  };
+  return result;
+}
+
+CUresult FromPool(std::size_t bytes, Free* free) {
+  static CUmemoryPool pool = [] {
+    CUmemPoolProps properties{};
+    properties.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
+    properties.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0};
+    CUmemoryPool made = nullptr;
+    EXPECT_OK(Cu("cuMemPoolCreate", &made, static_cast<const CUmemPoolProps*>(&properties)));
+    return made;
+  }();
+  CUdeviceptr pointer = 0;
+  const CUresult result = Cu("cuMemAllocFromPoolAsync_ptsz", &pointer, bytes, pool, CUstream{});
+  *free = [=] {
+    EXPECT_OK(Cu("cuMemFreeAsync_ptsz", pointer, CUstream{}));
+    EXPECT_OK(Cu("cuStreamSynchronize_ptsz", CUstream{}));
+  };
+  return result;
+}
+
+// A graph that allocates and frees: its memory comes with the launch, and stays until it is
+// trimmed.
+CUresult Graph(std::size_t bytes, Free* free) {
+  CUgraph graph = nullptr;
+  CUgraphNode node = nullptr;
+  CUgraphExec exec = nullptr;
+  EXPECT_OK(Cu("cuGraphCreate", &graph, 0u));
+  CUDA_MEM_ALLOC_NODE_PARAMS parameters{};
+  parameters.poolProps.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
+  parameters.poolProps.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0};
+  parameters.bytesize = bytes;
+  EXPECT_OK(Cu("cuGraphAddMemAllocNode", &node, graph, static_cast<CUgraphNode*>(nullptr),
+               std::size_t{0}, &parameters));
+  CUgraphNode last = nullptr;
+  EXPECT_OK(Cu("cuGraphAddMemFreeNode", &last, graph, &node, std::size_t{1}, parameters.dptr));
+  EXPECT_OK(Cu("cuGraphInstantiateWithFlags", &exec, graph, 0ull));
+  const CUresult result = Cu("cuGraphLaunch", exec, CUstream{});
+  EXPECT_OK(Cu("cuCtxSynchronize"));
+  const auto destroy = [=] {
+    EXPECT_OK(Cu("cuGraphExecDestroy", exec));
+    EXPECT_OK(Cu("cuGraphDestroy", graph));
+  };
+  if (result != CUDA_SUCCESS) destroy();
+  *free = [=] {
+    destroy();
+    EXPECT_OK(Cu("cuDeviceGraphMemTrim", CUdevice{0}));
+  };
+  return result;
+}
+
+const std::map<std::string, Allocate>& Families() {
+  static const std::map<std::string, Allocate> families = {
+      {"linear", Linear},      {"pitched", Pitched},     {"managed", Managed}, {"array", Array},
+      {"array3d", Array3D},    {"mipmapped", Mipmapped}, {"virtual", Virtual}, {"pooled", Pooled},
+      {"from-pool", FromPool}, {"graph", Graph}};
+  return families;
+}
+
+// "fill FAMILY MIB": allocates pieces until refused, tells how many, frees all when told, and tells
+// how many there are then.
+void Fill(const Arguments& arguments) {
+  Start();
+  const Allocate& allocate = Families().at(arguments[0]);
+  const std::size_t bytes = std::stoull(arguments[1]) * kMiB;
+  for (int round = 0; round < 2; ++round) {
+    std::vector<Free> frees;
+    CUresult result = CUDA_SUCCESS;
+    while (result == CUDA_SUCCESS && frees.size() < 10000) {
+      Free free;
+      result = allocate(bytes, &free);
+      if (result == CUDA_SUCCESS) frees.push_back(free);
+    }
+    EXPECT_IS(result, CUDA_ERROR_OUT_OF_MEMORY);
+    Say(std::to_string(frees.size()));
+    Hear();
+    for (const Free& free : frees) free();
+    Say("freed");
+    Hear();
+  }
+}
+
+// "mix SEED": several threads allocate and free at random by all families until told to stop.
+void Mix(const Arguments& arguments) {
+  const CUcontext context = Start();
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      EXPECT_OK(Cu("cuCtxSetCurrent", context));
+      std::mt19937 random(static_cast<unsigned>(std::stoul(arguments[0])) * 16u +
+                          static_cast<unsigned>(t));
+      std::vector<Free> frees;
+      while (!stop) {
+        static const char* kMixed[] = {"array",  "from-pool", "linear", "managed",
+                                       "pooled", "pitched",   "virtual"};
+        Free free;
+        const std::size_t bytes = (1 + random() % 24) * 2 * kMiB;
+        const CUresult result = Families().at(kMixed[random() % 7])(bytes, &free);
+        if (result == CUDA_SUCCESS) frees.push_back(free);
+        while (!frees.empty() && random() % 16 < frees.size()) {
+          frees.back()();
+          frees.pop_back();
+        }
+      }
+      for (const Free& free : frees) free();
+    });
+  }
+  Say("ready");
+  Hear();
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  Say("freed");
+  Hear();
+}
+
+// What is not device memory of ours is not charged: memory on the host.
+void OnHost() {
+  Start();
+  const std::uint64_t before = Memory().free;
+  void* host = nullptr;
+  EXPECT_OK(Cu("cuMemHostAlloc", &host, std::size_t{64 * kMiB}, 2u));
+  EXPECT_IS(before - Memory().free, 0);
+  CUmemGenericAllocationHandle handle = 0;
+  if (Create(&handle, 64 * kMiB, CU_MEM_LOCATION_TYPE_HOST) == CUDA_SUCCESS) {
+    EXPECT_IS(before - Memory().free, 0);
+    EXPECT_OK(Cu("cuMemRelease", handle));
+  }
+  EXPECT_OK(Cu("cuMemFreeHost", host));
+}
+
+// Tells total and free in MiB after allocating so many.
+void Query(const Arguments& arguments) {
+  Start();
+  CUdeviceptr pointer = 0;
+  if (arguments[0] != "0") {
+    EXPECT_OK(Cu("cuMemAlloc_v2", &pointer, std::stoull(arguments[0]) * kMiB));
+  }
+  std::size_t device = 0;
+  EXPECT_OK(Cu("cuDeviceTotalMem_v2", &device, CUdevice{0}));
+  const MemoryInfo memory = Memory();
+  Say(std::to_string(device / kMiB) + " " + std::to_string(memory.total / kMiB) + " " +
+      std::to_string(memory.free / kMiB));
+  Hear();
+}
+
+// "virtual-lifetime": handles and mappings in every order; free memory in MiB after each step.
+void VirtualLifetime() {
+  Start();
+  const std::size_t bytes = 32 * kMiB;
+  const std::uint64_t before = Memory().free;
+  const auto taken = [&] { return (before - Memory().free) / kMiB; };
+  CUmemGenericAllocationHandle handle = 0;
+  EXPECT_OK(Create(&handle, bytes, CU_MEM_LOCATION_TYPE_DEVICE));
+  EXPECT_IS(taken(), 32);
+  CUdeviceptr address = 0;
+  EXPECT_OK(Cu("cuMemAddressReserve", &address, 2 * bytes, std::size_t{0}, CUdeviceptr{0}, 0ull));
+  EXPECT_OK(Cu("cuMemMap", address, bytes, std::size_t{0}, handle, 0ull));
+  EXPECT_OK(Cu("cuMemMap", address + bytes, bytes, std::size_t{0}, handle, 0ull));
+  EXPECT_OK(Cu("cuMemRelease", handle));
+  EXPECT_IS(taken(), 32);
+  EXPECT_OK(Cu("cuMemRetainAllocationHandle", &handle, reinterpret_cast<void*>(address)));
+  EXPECT_OK(Cu("cuMemUnmap", address, 2 * bytes));
+  EXPECT_IS(taken(), 32);
+  EXPECT_OK(Cu("cuMemRelease", handle));
+  EXPECT_IS(taken(), 0);
+}
+
+// Everything in a context goes with it.
+void Contexts() {
+  EXPECT_OK(Cu("cuInit", 0u));
+  for (int i = 0; i < 3; ++i) {
+    CUcontext context = nullptr;
+    EXPECT_OK(Cu("cuCtxCreate_v2", &context, 0u, CUdevice{0}));
+    CUdeviceptr pointer = 0;
+    EXPECT_OK(Cu("cuMemAlloc_v2", &pointer, std::size_t{64 * kMiB}));
+    EXPECT_OK(Cu("cuCtxDestroy_v2", context));
+  }
+  for (int i = 0; i < 2; ++i) {
+    const CUcontext context = Start();
+    EXPECT_OK(Cu("cuDevicePrimaryCtxRetain", const_cast<CUcontext*>(&context), CUdevice{0}));
+    CUdeviceptr pointer = 0;
+    EXPECT_OK(Cu("cuMemAlloc_v2", &pointer, std::size_t{64 * kMiB}));
+    EXPECT_OK(Cu("cuDevicePrimaryCtxRelease_v2", CUdevice{0}));
+    EXPECT_OK(Cu("cuDevicePrimaryCtxRelease_v2", CUdevice{0}));
+  }
+  Say("gone");
+  Hear();
+}
+
+// "alloc": on each line "MIB" allocates and says the result, "free" frees the last one.
+void OnDemand() {
+  EXPECT_OK(Cu("cuInit", 0u));
+  CUcontext context = nullptr;
+  const CUresult started = Cu("cuDevicePrimaryCtxRetain", &context, CUdevice{0});
+  Say("context " + std::to_string(started));
+  if (started != CUDA_SUCCESS) return;
+  EXPECT_OK(Cu("cuCtxSetCurrent", context));
+  std::vector<CUdeviceptr> pointers;
+  for (std::string line = Hear(); !line.empty() && line != "end"; line = Hear()) {
+    CUdeviceptr pointer = 0;
+    if (line == "free") {
+      Say(std::to_string(Cu("cuMemFree_v2", pointers.back())));
+      pointers.pop_back();
+      continue;
+    }
+    const CUresult result = Cu("cuMemAlloc_v2", &pointer, std::size_t{std::stoull(line) * kMiB});
+    if (result == CUDA_SUCCESS) pointers.push_back(pointer);
+    Say(std::to_string(result));
+  }
+}
+
+}  // namespace
+
+bool PlayCharged(const std::string& name, const Arguments& arguments) {
+  if (name == "fill") return Fill(arguments), true;
+  if (name == "mix") return Mix(arguments), true;
+  if (name == "on-host") return OnHost(), true;
+  if (name == "query") return Query(arguments), true;
+  if (name == "virtual-lifetime") return VirtualLifetime(), true;
+  if (name == "contexts") return Contexts(), true;
+  if (name == "on-demand") return OnDemand(), true;
+  return false;
+}
+
+}  // namespace aliquot::sim::cuda::testing

@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+#include <dlfcn.h>
+
+#include <vector>
+
+#include "interposer/testing/scenarios.h"
+
+namespace aliquot::sim::cuda::testing {
+namespace {
+
+constexpr unsigned long long kMiB = 1u << 20;
+
+struct Memory1 {
+  unsigned long long total, free, used;
+};
+struct Memory2 {
+  unsigned version;
+  unsigned long long total, reserved, free, used;
+};
+struct Process {
+  unsigned pid;
+  unsigned long long used;
+  unsigned gi, ci;
+};
+
+void* Nvml(const std::string& path, const char* name) {
+  static void* library = ::dlopen(path.c_str(), RTLD_NOW);
+  void* symbol = library == nullptr ? nullptr : ::dlsym(library, name);
+  if (symbol == nullptr) Fail(__FILE__, __LINE__, std::string("no symbol ") + name);
+  return symbol;
+}
+
+template <typename... Arguments>
+int Call(const std::string& path, const char* name, Arguments... arguments) {
+  return reinterpret_cast<int (*)(Arguments...)>(Nvml(path, name))(arguments...);
+}
+
+std::string Look(const std::string& path, void* device) {
+  Memory1 one{};
+  EXPECT_OK(Call(path, "nvmlDeviceGetMemoryInfo", device, &one));
+  Memory2 two{};
+  two.version = sizeof(two) | (2u << 24);
+  EXPECT_OK(Call(path, "nvmlDeviceGetMemoryInfo_v2", device, &two));
+  EXPECT_IS(one.total == two.total && one.free == two.free && one.used == two.used, true);
+  EXPECT_IS(one.total, one.free + one.used);
+  unsigned count = 0;
+  const int sized = Call(path, "nvmlDeviceGetComputeRunningProcesses_v3", device, &count,
+                         static_cast<Process*>(nullptr));
+  EXPECT_IS(sized, count == 0 ? 0 : 7);
+  std::vector<Process> processes(count);
+  EXPECT_OK(
+      Call(path, "nvmlDeviceGetComputeRunningProcesses_v3", device, &count, processes.data()));
+  std::string text = std::to_string(one.total / kMiB) + " " + std::to_string(one.free / kMiB);
+  for (const Process& process : processes) {
+    text += " " + std::to_string(process.pid) + ":" + std::to_string(process.used / kMiB);
+  }
+  return text;
+}
+
+}  // namespace
+
+// "nvml LIBRARY [MIB]": total and free memory and the processes, as NVML tells them. With a number,
+// allocated with CUDA before, both are asked and must agree.
+bool PlayNvml(const std::string& name, const Arguments& arguments) {
+  if (name != "nvml") return false;
+  const std::string& path = arguments[0];
+  EXPECT_OK(Call(path, "nvmlInit_v2"));
+  void* device = nullptr;
+  EXPECT_OK(Call(path, "nvmlDeviceGetHandleByIndex_v2", 0u, &device));
+  if (arguments.size() > 1) {
+    Start();
+    CUdeviceptr pointer = 0;
+    EXPECT_OK(Cu("cuMemAlloc_v2", &pointer, std::size_t{std::stoull(arguments[1]) * kMiB}));
+    Memory1 memory{};
+    EXPECT_OK(Call(path, "nvmlDeviceGetMemoryInfo", device, &memory));
+    EXPECT_IS(memory.free, Memory().free);
+    EXPECT_IS(memory.total, Memory().total);
+  }
+  Say(Look(path, device));
+  Hear();
+  return true;
+}
+
+}  // namespace aliquot::sim::cuda::testing

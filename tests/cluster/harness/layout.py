@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: 2026 The Aliquot Authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where everything is, and the names and addresses inside the cluster."""
+
+import hashlib
+import os
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parents[1]
+REPO = HERE.parents[1]
+OUT = REPO / "out"
+
+# What is kept between runs: programs and images.
+CACHE = Path(os.environ.get("ALIQUOT_CLUSTER_CACHE", REPO / "build" / "cluster")).resolve()
+IMAGES = CACHE / "images"
+
+# What belongs to one cluster: logs, keys, process ids. A new cluster begins by removing it.
+STATE = CACHE / "state"
+LOGS = STATE / "logs"
+AUDIT = LOGS / "audit.log"  # what the programs under test asked of the API server
+PIDS = STATE / "pids"
+PKI = STATE / "pki"
+
+# Clones of the project may run clusters at the same time. What tells theirs apart: the name of the
+# cgroup of the pods, and of the first process.
+NAME = "aliquot-cluster-" + hashlib.sha256(str(STATE).encode()).hexdigest()[:8]
+
+NODE = "gpu-node"
+NODE_IP = "10.244.0.1"  # the pods' bridge; a kubelet accepts no loopback address
+POD_CIDR = "10.244.0.0/24"
+SERVICE_CIDR = "10.96.0.0/16"
+SERVICE_IP = "10.96.0.1"  # of the service `kubernetes`, answered by the API server itself
+KUBECONFIG = STATE / "admin.kubeconfig"
+CONTAINERD = "/run/containerd/containerd.sock"

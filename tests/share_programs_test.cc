@@ -1,0 +1,220 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Programs in enforced shares from end to end: the kubelet stand-in asks the agent, programs run on
+// the simulated driver with exactly the mounts and variables of the answer, and everything between
+// them is real: interposer, sockets, arbiter, audit.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <optional>
+
+#include "base/text.h"
+#include "sim/cuda/node.h"
+#include "sim/cuda/testing/child.h"
+#include "tests/agent_fixture.h"
+
+namespace aliquot::tests {
+namespace {
+
+namespace json = boost::json;
+using sim::cuda::testing::Child;
+using sim::cuda::testing::Variables;
+
+class ShareProgramsTest : public AgentTest {
+ protected:
+  // One H200 in ten replicas.
+  void StartNode(const std::string& more = "") {
+    Simulate("h200-x1");
+    Configure(
+        "version: v1\nsharing:\n  timeSlicing:\n    resources:\n    - {name: nvidia.com/gpu, "
+        "replicas: 10}\n    isolation: {memory: share, compute: fair" +
+        more + "}\n");
+    StartAll(10);
+  }
+  rpc::ContainerAllocation Place(const std::string& pod, std::size_t count) {
+    auto placed = kubelet_->Place(pod, "main", kGpu, count);
+    EXPECT_TRUE(placed.ok()) << placed.error().message;
+    return placed.ok() ? placed->allocation : rpc::ContainerAllocation();
+  }
+  // A program in the container that got this answer. `library`: the driver it opens, empty as
+  // programs do.
+  Child Run(const rpc::ContainerAllocation& allocation, const std::vector<std::string>& arguments,
+            const std::string& library = "") {
+    Variables variables(allocation.envs.begin(), allocation.envs.end());
+    std::string mounts;
+    for (const rpc::Mount& mount : allocation.mounts) {
+      mounts += mount.host_path + " " + mount.container_path + "\n";
+    }
+    variables["IN_CONTAINER_MOUNTS"] = mounts;
+    variables["IN_CONTAINER_PROGRAM"] = ALIQUOT_CUDA_PROGRAM;
+    if (!library.empty()) variables["IN_CONTAINER_LIBRARY"] = library;
+    variables["ALIQUOT_SIM_STATE"] = Path("sim");
+    variables["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin";
+    // Where the container's driver is, as a runtime would have put it.
+    variables["LD_LIBRARY_PATH"] =
+        std::filesystem::path(ALIQUOT_SIM_CUDA_PATH).parent_path().string();
+    // Ours comes before the sanitizer's library, as it does before every other.
+    variables["ASAN_OPTIONS"] = "verify_asan_link_order=0:detect_leaks=0";
+    return Child(arguments, variables);
+  }
+  // Free and total, in MiB.
+  std::pair<long, long> Sizes(const rpc::ContainerAllocation& allocation) {
+    Child child = Run(allocation, {"sizes"});
+    const std::vector<std::string> words = Split(child.Hear(), ' ');
+    EXPECT_EQ(child.Wait(), 0);
+    if (words.size() != 2) return {-1, -1};
+    return {std::stol(words[0]), std::stol(words[1])};
+  }
+  // The result of an allocation of so many MiB in a program of its own.
+  std::string Allocate(const rpc::ContainerAllocation& allocation, long mib) {
+    Child child = Run(allocation, {"hold", std::to_string(mib)});
+    const std::string result = child.Hear();
+    child.Say("end");
+    EXPECT_EQ(child.Wait(), 0);
+    return result;
+  }
+  bool AwaitGrant(const std::string& key, const json::value& wanted) {
+    return agent_.AwaitStatus("/shares/grants/0/" + key, wanted);
+  }
+  // Simulated GPU time by process.
+  std::map<pid_t, double> Busy(sim::cuda::Node& node) {
+    std::map<pid_t, double> busy;
+    for (const auto& use : node.seats().Uses()) {
+      busy[static_cast<pid_t>(use.owner.pid)] += static_cast<double>(use.busy) / 1e6;
+    }
+    return busy;
+  }
+};
+
+constexpr char kOk[] = "0";
+constexpr char kOutOfMemory[] = "2";
+
+TEST_F(ShareProgramsTest, ThreeOfTenReplicasAreThreeTenthsOfTheMemory) {
+  StartNode();
+  const auto allocation = Place("pod", 3);
+  const auto limit = agent_.Status().at("shares").at("grants").at(0).at("memoryLimitBytes");
+  const long limit_mib = limit.to_number<long>() >> 20;
+  const auto [free, total] = Sizes(allocation);
+  EXPECT_EQ(total, limit_mib);
+  EXPECT_GT(free, limit_mib - 1024) << "a context is all that is charged";
+  EXPECT_LT(free, limit_mib);
+  EXPECT_EQ(Allocate(allocation, free - 64), kOk);
+  EXPECT_EQ(Allocate(allocation, limit_mib), kOutOfMemory) << "there is no room for the context";
+  // All processes of the container together.
+  Child holder = Run(allocation, {"hold", std::to_string(free / 2)});
+  EXPECT_EQ(holder.Hear(), kOk);
+  EXPECT_EQ(Allocate(allocation, free / 2), kOutOfMemory);
+  EXPECT_EQ(Allocate(allocation, free / 4), kOk);
+  EXPECT_EQ(Allocate(Place("other", 1), 4096), kOk) << "others have their own";
+  holder.Kill();
+  EXPECT_TRUE(Eventually([&] { return Allocate(allocation, free - 64) == kOk; }));
+}
+
+TEST_F(ShareProgramsTest, MetricsTellWhatHappened) {
+  StartNode();
+  const auto allocation = Place("pod", 1);
+  Child holder = Run(allocation, {"hold", "5000"});
+  EXPECT_EQ(holder.Hear(), kOk);
+  EXPECT_EQ(Allocate(allocation, 12000), kOutOfMemory);
+  ASSERT_TRUE(AwaitGrant("holder/pod", "pod"));
+  EXPECT_TRUE(AwaitGrant("processes", 1));
+  ASSERT_TRUE(Eventually([&] {
+    const json::value grant = agent_.Status().at("shares").at("grants").at(0);
+    const auto charged = grant.at("memoryChargedBytes").to_number<std::uint64_t>() >> 20;
+    const auto driver = grant.at("memoryDriverBytes").to_number<std::uint64_t>() >> 20;
+    return charged >= 5000 && charged < 6000 && driver >= 5000 && driver <= charged;
+  })) << json::serialize(agent_.Status().at("shares"));
+  const json::value grant = agent_.Status().at("shares").at("grants").at(0);
+  const std::string labels = fmt::format(
+      "{{grant=\"{}\",namespace=\"default\",pod=\"pod\",container=\"main\",device=\"{}\"}}",
+      grant.at("grant").as_string().c_str(), grant.at("device").as_string().c_str());
+  EXPECT_TRUE(agent_.AwaitMetric("aliquot_grant_denied_allocations_total" + labels, 1));
+  EXPECT_GE(agent_.Metric("aliquot_grant_memory_peak_bytes" + labels), 5000.0 * (1 << 20));
+}
+
+// The promise that plain time-slicing breaks: three processes get three turns.
+TEST_F(ShareProgramsTest, TimeGoesByReplicasAndNotByProcesses) {
+  StartNode();
+  const auto large = Place("large", 3);
+  const auto small = Place("small", 1);
+  sim::cuda::Environment environment;
+  environment.state_directory = Path("sim");
+  environment.node = "h200-x1";
+  const auto node = sim::cuda::Node::Open(environment);
+  ASSERT_TRUE(node.ok()) << node.error().message;
+  std::vector<Child> children;
+  children.push_back(Run(large, {"spin", "200", "async"}));
+  for (int i = 0; i < 3; ++i) children.push_back(Run(small, {"spin", "200", "async"}));
+  for (Child& child : children) ASSERT_EQ(child.Hear(), "ready");
+  for (Child& child : children) child.Say("go");
+  ASSERT_TRUE(Eventually([&] { return Busy(**node).size() == 4; }));
+  const auto before = Busy(**node);
+  double share = 0;
+  ASSERT_TRUE(Eventually([&] {
+    double sum = 0, of_large = 0;
+    for (const auto& [pid, busy] : Busy(**node)) {
+      const auto known = before.find(pid);
+      const double since = busy - (known == before.end() ? 0 : known->second);
+      sum += since;
+      if (pid == children[0].pid()) of_large = since;
+    }
+    share = of_large / sum;
+    return sum >= 1500;  // milliseconds of GPU time
+  }));
+  EXPECT_NEAR(share, 0.75, 0.05) << "without us it is 0.25";
+}
+
+TEST_F(ShareProgramsTest, AnAgentThatIsKilledDisturbsNobody) {
+  StartNode();
+  const auto allocation = Place("pod", 3);
+  Child holder = Run(allocation, {"hold", "10000"});
+  ASSERT_EQ(holder.Hear(), kOk);
+  agent_.Kill();
+  StartAgent();
+  ASSERT_TRUE(Shows(10));
+  EXPECT_TRUE(AwaitGrant("processes", 1)) << "it came back";
+  ASSERT_TRUE(Eventually([&] {
+    const json::value grant = agent_.Status().at("shares").at("grants").at(0);
+    return grant.at("memoryChargedBytes").to_number<std::uint64_t>() >> 20 >= 10000;
+  }));
+  const auto [free, total] = Sizes(allocation);
+  EXPECT_LT(free, total - 10000);
+  EXPECT_EQ(Allocate(allocation, total - 10000), kOutOfMemory);
+  EXPECT_EQ(Allocate(allocation, free - 64), kOk);
+  holder.Say("end");
+  EXPECT_EQ(holder.Wait(), 0);
+}
+
+// A program that opens the driver itself is not held, but seen.
+TEST_F(ShareProgramsTest, GoingAroundIsReported) {
+  StartNode();
+  const auto allocation = Place("pod", 1);
+  Child bypass = Run(allocation, {"hold", "30000"}, ALIQUOT_SIM_CUDA_PATH);
+  ASSERT_EQ(bypass.Hear(), kOk) << "twice its share";
+  EXPECT_TRUE(agent_.AwaitLog("share violated kind=unmanaged-process"));
+  EXPECT_TRUE(agent_.AwaitLog("share violated kind=over-limit"));
+  EXPECT_NE(agent_.Get("/metrics").body.find("kind=\"over-limit\",outcome=\"reported\"} 1"),
+            std::string::npos);
+  bypass.Say("end");
+  EXPECT_EQ(bypass.Wait(), 0);
+}
+
+TEST_F(ShareProgramsTest, GoingAroundIsKilledIfSoConfigured) {
+  StartNode(", onViolation: kill");
+  const auto allocation = Place("pod", 1);
+  Child good = Run(allocation, {"hold", "1000"});
+  ASSERT_EQ(good.Hear(), kOk);
+  Child bypass = Run(allocation, {"hold", "1000"}, ALIQUOT_SIM_CUDA_PATH);
+  ASSERT_EQ(bypass.Hear(), kOk);
+  EXPECT_EQ(bypass.Wait(), -SIGKILL);
+  EXPECT_TRUE(agent_.AwaitLog("outcome=killed"));
+  good.Say("end");
+  EXPECT_EQ(good.Wait(), 0);
+}
+
+}  // namespace
+}  // namespace aliquot::tests
