@@ -530,12 +530,13 @@ TEST_F(MigNodeTest, AfterARebootTheLayoutIsThereBeforeTheDriverIsSeen) {
   EXPECT_FALSE(mig::RestoreIsDue(options_.state_dir, "boot-3"));
 }
 
-// Whatever call fails, once: the flow gets there, and leaves nobody paused.
+// Whatever call fails, once: the flow gets there, and leaves nobody paused. Here with a few of the
+// calls; mig/ has them all.
 TEST_F(MigNodeTest, AnErrorOfAnyCallIsGotOver) {
   Simulate(kOneA100);
   PutNode({{kMigConfigLabel, "all-3g.20gb"}, {"nvidia.com/gpu.deploy.dcgm", "true"}});
   Start();
-  for (unsigned call = 0;; ++call) {
+  for (unsigned call = 0;; call += 19) {
     SCOPED_TRACE(call);
     Want("all-7g.40gb");
     Pass(seconds(5));
