@@ -3,6 +3,7 @@
 
 // The agent's process as it runs in a cluster, on an API server over HTTPS.
 #include <boost/json.hpp>
+#include <chrono>
 #include <fstream>
 
 #include "base/file.h"
@@ -72,8 +73,12 @@ TEST_F(AgentApiTest, ServesWhatTheClusterSaysAndLabelsItsNode) {
   PutPolicy();
   StartInCluster();
   ASSERT_TRUE(Shows(10));
+  const auto start = std::chrono::steady_clock::now();
   PutConfigMap(4);
   ASSERT_TRUE(Shows(4));
+  const auto took = std::chrono::steady_clock::now() - start;
+  RecordProperty("configmap_to_list_us",
+                 std::to_string(took / std::chrono::microseconds(1)));  // no bound: CI is busy
   EXPECT_TRUE(agent_.AwaitStatus("/cluster/labels/target", "node worker-1"));
   EXPECT_TRUE(agent_.AwaitStatus("/cluster/labels/error", nullptr));
   EXPECT_TRUE(Eventually([&] {

@@ -182,6 +182,17 @@ TEST_F(AgentIdleTest, ANodeWithoutGpusIdlesAndTakesItsLabelsBack) {
   EXPECT_TRUE(Eventually([&] { return kubelet_->state().allocatable(kGpu) == 0; }));
 }
 
+TEST_F(AgentIdleTest, ANodeFeatureIsTakenBackToo) {
+  InstallNfd();
+  Plug("0000:1a:00.0", "0x10de", "0x030200");
+  StartInCluster();
+  ASSERT_TRUE(Eventually([&] { return Feature().ok(); }));
+  StopAgent();
+  fs::remove_all(Path("host/sys/bus/pci/devices/0000:1a:00.0"));
+  StartAgentOnly();
+  EXPECT_TRUE(Eventually([&] { return !Feature().ok(); }));
+}
+
 class AgentHoldersTest : public ClusterAgentTest {
  protected:
   static std::string Row(const std::string& pod, const std::string& uuid) {

@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 #include <malloc.h>
 
-#include <atomic>
-#include <boost/json/serialize.hpp>
 #include <filesystem>
 #include <future>
 #include <utility>
@@ -14,9 +12,9 @@
 #include "agent/config_keeper.h"
 #include "agent/containers.h"
 #include "agent/file_watch.h"
-#include "agent/gpu_presence.h"
-#include "agent/idle_node.h"
+#include "agent/gpu_wait.h"
 #include "agent/kubelet_holders.h"
+#include "agent/pages.h"
 #include "agent/reconciler.h"
 #include "agent/status_page.h"
 #include "base/executor.h"
@@ -25,8 +23,6 @@
 #include "deviceplugin/directory_watch.h"
 #include "deviceplugin/plugin_manager.h"
 #include "grants/arbiter_server.h"
-#include "http/published.h"
-#include "http/server.h"
 #include "metrics/agent_metrics.h"
 #include "metrics/cluster_metrics.h"
 #include "metrics/process.h"
@@ -45,11 +41,8 @@ using std::chrono::seconds;
 constexpr milliseconds kSettle{20};
 // The status page is made after every change, and this often for what changes by itself.
 constexpr seconds kHeartbeat{5};
-constexpr seconds kStuck{30};
 
 constexpr char kDefaultPluginDirectory[] = "/var/lib/kubelet/device-plugins";
-
-http::Response Json(std::string body) { return {200, "application/json", std::move(body) + "\n"}; }
 
 cdi::Options CdiOptions(const config::AgentSettings& settings, const EnforcedShares& shares) {
   return {{settings.cdi_feature_flags.begin(), settings.cdi_feature_flags.end()},
@@ -67,11 +60,11 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
       : options_(std::move(options)),
         clock_(clock),
         log_(log),
-        recent_(recent),
         started_at_(clock.WallNow()),
         metrics_(registry_),
         grant_metrics_(registry_),
         cluster_metrics_(registry_),
+        pages_(registry_, clock, log, recent),
         keeper_(options_.sources, options_.state_dir,
                 options_.cluster ? ConfigKeeper::Mode::kCluster : ConfigKeeper::Mode::kFile, clock,
                 log),
@@ -83,7 +76,7 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
     executor_.Post([this] { ReloadConfig(); });
   }
   bool Stop();
-  std::uint16_t port() const { return http_ ? http_->port() : 0; }
+  std::uint16_t port() const { return pages_.port(); }
 
  private:
   // All on the executor.
@@ -93,7 +86,6 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   Status StartPlugins();
   void StartShares();
   void StartContainers();
-  Status StartHttp();
   Status WatchConfig();
   Status StartCluster();
   Status StartMig();
@@ -107,8 +99,6 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   void OnDevicesChanged();
   void Publish();
   void Heartbeat();
-  http::Response Health() const;
-  http::Response Ready() const;
 
   // From the driver thread.
   void OnInventory(std::shared_ptr<const gpu::Inventory> inventory) override;
@@ -137,14 +127,12 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   const AgentOptions options_;
   const Clock& clock_;
   const Logger& log_;
-  const RecentLog& recent_;
   const std::chrono::system_clock::time_point started_at_;
   metrics::Registry registry_;
   metrics::AgentMetrics metrics_;
   metrics::GrantMetrics grant_metrics_;
   metrics::ClusterMetrics cluster_metrics_;
-  http::Published<AgentStatus> status_;  // made on the executor, read by the HTTP thread
-  std::atomic<Clock::Duration::rep> last_beat_{0};
+  Pages pages_;
 
   // Owned by the executor from here on.
   ConfigKeeper keeper_;
@@ -167,12 +155,10 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
 
   std::unique_ptr<rpc::PodResourcesClient> pod_resources_;
   std::unique_ptr<Containers> containers_;
-  std::unique_ptr<IdleNode> idle_node_;    // while there is no GPU
-  std::unique_ptr<GpuPresence> presence_;  // likewise
+  std::unique_ptr<GpuWait> gpu_wait_;  // while there is no GPU
   std::unique_ptr<ClusterMode> cluster_;
   std::unique_ptr<MigMode> mig_;  // only in a cluster
   std::unique_ptr<FileWatch> config_watch_;
-  std::unique_ptr<http::Server> http_;
   bool reload_pending_ = false;
   bool lists_changed_ = false;  // since the last heartbeat
   bool stopped_ = false;
@@ -184,7 +170,8 @@ Status Agent::Impl::Start() {
   std::promise<Status> done;
   executor_.Post([&] { done.set_value(StartOrWait()); });
   if (Status started = done.get_future().get(); !started.ok()) return started;
-  return StartHttp();
+  metrics::AddProcessMetrics(registry_, "/proc");
+  return pages_.Start(options_.listen_address, options_.listen_port);
 }
 
 Status Agent::Impl::StartOrWait() {
@@ -198,22 +185,14 @@ Status Agent::Impl::StartOrWait() {
     if (Status serving = StartServing(); !serving.ok()) return serving;
   } else {
     log_.Info("no NVIDIA GPU on the PCI bus; waiting for one");
-    idle_node_ = std::make_unique<IdleNode>(executor_, log_, options_.cluster->connect,
-                                            options_.cluster->wish.node);
-    presence_ = std::make_unique<GpuPresence>(
-        *poller_, executor_, options_.cluster->host_root,
-        [this] {
-          log_.Info("an NVIDIA GPU appeared");
-          presence_.reset();
-          idle_node_.reset();
-          if (Status serving = StartServing(); !serving.ok()) {
-            log_.Error("cannot serve", {{"error", serving.error().message}});
-          }
-          Publish();
-        },
-        [this] {
-          if (idle_node_) idle_node_->Clean();
-        });
+    gpu_wait_ = std::make_unique<GpuWait>(*poller_, executor_, log_, *options_.cluster, [this] {
+      log_.Info("an NVIDIA GPU appeared");
+      gpu_wait_.reset();
+      if (Status serving = StartServing(); !serving.ok()) {
+        log_.Error("cannot serve", {{"error", serving.error().message}});
+      }
+      Publish();
+    });
   }
   Heartbeat();
   return {};
@@ -327,42 +306,6 @@ Status Agent::Impl::WatchConfig() {
   return {};
 }
 
-Status Agent::Impl::StartHttp() {
-  metrics::AddProcessMetrics(registry_, "/proc");
-  if (options_.listen_address.empty()) return {};
-  http::ServerOptions options;
-  options.address = options_.listen_address;
-  options.port = options_.listen_port;
-  http::Routes routes;
-  routes["/metrics"] = [this](const http::Request&) {
-    return http::Response{200, metrics::kContentType, registry_.Text()};
-  };
-  routes["/healthz"] = [this](const http::Request&) { return Health(); };
-  routes["/readyz"] = [this](const http::Request&) { return Ready(); };
-  routes["/statusz"] = [this](const http::Request&) {
-    const auto status = status_.Get();
-    return Json(boost::json::serialize(ToJson(*status, recent_.Lines())));
-  };
-  auto server = http::Server::Start(std::move(options), std::move(routes));
-  if (!server.ok()) return server.error();
-  http_ = std::move(*server);
-  log_.Info("status pages served",
-            {{"address", options_.listen_address}, {"port", fmt::to_string(http_->port())}});
-  return {};
-}
-
-http::Response Agent::Impl::Health() const {
-  const Clock::TimePoint beat{Clock::Duration(last_beat_.load())};
-  if (clock_.Now() - beat < kStuck) return {200, "text/plain; charset=utf-8", "ok\n"};
-  return {503, "text/plain; charset=utf-8", "the agent's main thread does not respond\n"};
-}
-
-http::Response Agent::Impl::Ready() const {
-  const std::string reason = status_.Get()->NotReady();
-  if (reason.empty()) return {200, "text/plain; charset=utf-8", "ok\n"};
-  return {503, "text/plain; charset=utf-8", reason + "\n"};
-}
-
 void Agent::Impl::UpdateMonitor() {
   const auto& config = keeper_.view().serving;
   const std::string root =
@@ -439,7 +382,7 @@ void Agent::Impl::OnNode(const kube::Object* node) {
 }
 
 void Agent::Impl::Heartbeat() {
-  last_beat_.store(clock_.Now().time_since_epoch().count());
+  pages_.Beat();
   Publish();
   // A plan and its list leave holes of their size behind; the node's memory is worth a walk through
   // the heap once it is quiet.
@@ -455,7 +398,7 @@ void Agent::Impl::Publish() {
   if (mig_) status.mig = mig_->node().status();
   status.driver_error = driver_error_;
   status.hang = hang_;
-  status.idle = presence_ != nullptr;
+  status.idle = gpu_wait_ != nullptr;
   if (cluster_) {
     cluster_->PublishMetrics();
     status.cluster = cluster_->status();
@@ -473,7 +416,7 @@ void Agent::Impl::Publish() {
     status.held = containers_->held();
     status.held_error = containers_->error();
   }
-  status_.Set(std::move(status));
+  pages_.Publish(std::move(status));
 }
 
 void Agent::Impl::OnInventory(std::shared_ptr<const gpu::Inventory> inventory) {
@@ -553,13 +496,12 @@ void Agent::Impl::OnRegistration(const std::string& resource, bool ok) {
 
 bool Agent::Impl::Stop() {
   if (std::exchange(stopped_, true)) return !stuck_;
-  if (http_) http_->Stop();
+  pages_.Stop();
   std::promise<void> done;
   executor_.Post([&] {
     stuck_ = !abandoned_.empty();
     if (monitor_) stuck_ = !monitor_->Stop() || stuck_;
-    presence_.reset();
-    idle_node_.reset();
+    gpu_wait_.reset();
     config_watch_.reset();
     mig_.reset();
     cluster_.reset();

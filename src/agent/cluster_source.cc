@@ -15,7 +15,13 @@ namespace {
 namespace json = boost::json;
 
 // Less than the API server sends: a Node's list of images alone is larger than all the agent keeps.
-kube::Object Trim(kube::Object object) {
+// Who wrote what is of interest of a Node only.
+kube::Object Trim(kube::Object object, bool with_owners) {
+  json::value* metadata = object.if_contains("metadata");
+  if (!with_owners && metadata != nullptr && metadata->is_object()) {
+    metadata->get_object().erase("managedFields");
+    metadata->get_object().erase("annotations");
+  }
   if (const json::value* conditions = Find(object, {"status", "conditions"})) {
     json::value kept = *conditions;
     object["status"] = {{"conditions", std::move(kept)}};
@@ -55,7 +61,7 @@ kube::Object WithoutHeartbeats(kube::Object node) {
 
 ObservedObjects::ObservedObjects(kube::Client& client, Executor& executor,
                                  kube::Selection selection, std::function<void()> changed)
-    : changed_(std::move(changed)) {
+    : with_owners_(selection.resource == kube::kNodes), changed_(std::move(changed)) {
   watch_ = client.StartWatch(std::move(selection), executor, *this);
 }
 
@@ -66,7 +72,7 @@ const kube::Object* ObservedObjects::Find(const std::string& name) const {
 
 void ObservedObjects::Put(kube::Object object) {
   std::string name = FindText(object, {"metadata", "name"});
-  by_name_.insert_or_assign(std::move(name), Trim(std::move(object)));
+  by_name_.insert_or_assign(std::move(name), Trim(std::move(object), with_owners_));
 }
 
 void ObservedObjects::OnSync(std::vector<kube::Object> objects) {

@@ -38,6 +38,7 @@ class ObservedObjects final : public kube::WatchHandler {
   void OnUnavailable(const Error& error) override;
   void Put(kube::Object object);
 
+  const bool with_owners_;
   const std::function<void()> changed_;
   bool synced_ = false;
   std::optional<Error> error_;

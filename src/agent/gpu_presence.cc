@@ -92,12 +92,16 @@ void GpuPresence::Listen() {
 
 void GpuPresence::Look() {
   executor_.Cancel(timer_);
-  // Posted, so that either may destroy this.
+  // Posted, so that it may destroy this.
   if (HasNvidiaGpu(root_).value_or(true)) {
-    executor_.Post([appeared = appeared_] { appeared(); });
+    executor_.Post([appeared = appeared_, alive = alive_] {
+      if (*alive) appeared();
+    });
     return;
   }
-  executor_.Post([idle = idle_] { idle(); });
+  executor_.Post([idle = idle_, alive = alive_] {
+    if (*alive) idle();
+  });
   timer_ = executor_.PostAfter(kInterval, [this] { Look(); });
 }
 

@@ -32,22 +32,34 @@ void IdleNode::Clean() {
   }
   client_ = *std::move(client);
   failed_ = false;
+  under_way_ = 2;
   client_->Get({kube::kNodes, "", node_, ""}, executor_,
                [this](Result<kube::Object> node) { OnNode(std::move(node)); });
+  client_->Get(LabelPublisher::FeatureRef(ns_, node_), executor_,
+               [this](const Result<kube::Object>& feature) { OnFeature(feature); });
+}
+
+// That there is none, that nobody installed the kind or that it may not be read is all the same:
+// this agent did not write one.
+void IdleNode::OnFeature(const Result<kube::Object>& feature) {
+  if (!feature.ok() || !ManagersOf(*feature).contains(LabelPublisher::kManager)) {
+    return OnWritten({});
+  }
+  client_->Delete(LabelPublisher::FeatureRef(ns_, node_), executor_,
+                  [this](const Result<kube::Object>& gone) { OnWritten(gone.status()); });
 }
 
 void IdleNode::OnNode(Result<kube::Object> node) {
-  writes_ = 1;
   const kube::Ref ref{kube::kNodes, "", node_, ""};
   const auto done = [this](const Result<kube::Object>& result) { OnWritten(result.status()); };
   if (node.ok() && HasLabelsOfOurs(*node)) {
-    ++writes_;
+    ++under_way_;
     client_->Apply(ref, LabelPublisher::kManager, true,
                    {{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", node_}}}},
                    executor_, done);
   }
   if (node.ok() && FindText(*node, {"metadata", "labels", labels::kGpuPresent}) == "true") {
-    ++writes_;
+    ++under_way_;
     client_->Patch(ref, kube::PatchType::kMerge,
                    {{"metadata", {{"labels", {{labels::kGpuPresent, "false"}}}}}}, executor_, done);
   }
@@ -60,7 +72,7 @@ void IdleNode::OnWritten(const Status& status) {
     log_.Warning("cannot tell the cluster that there is no GPU",
                  {{"error", status.error().message}});
   }
-  if (--writes_ > 0) return;
+  if (--under_way_ > 0) return;
   clean_ = !failed_;
   // Not from within an answer of the client itself.
   executor_.Post([client = std::shared_ptr<kube::Client>(std::move(client_))] {});

@@ -13,28 +13,36 @@
 namespace aliquot::agent {
 
 // Takes back what this agent said about a node that has no GPU any more: its labels of feature
-// discovery, and gpu.present. Three requests at most, once; the connection is given up afterwards.
+// discovery, on the Node or in a NodeFeature object, and gpu.present. Five requests at most, once;
+// the connection is given up afterwards.
 // Confined to the executor.
 class IdleNode {
  public:
   using Connect = std::function<Result<std::unique_ptr<kube::Client>>()>;
 
-  IdleNode(Executor& executor, const Logger& log, Connect connect, std::string node)
-      : executor_(executor), log_(log), connect_(std::move(connect)), node_(std::move(node)) {}
+  // `ns` is where NodeFeature objects are.
+  IdleNode(Executor& executor, const Logger& log, Connect connect, std::string node, std::string ns)
+      : executor_(executor),
+        log_(log),
+        connect_(std::move(connect)),
+        node_(std::move(node)),
+        ns_(std::move(ns)) {}
 
   // Tries, unless it succeeded before or is trying.
   void Clean();
 
  private:
   void OnNode(Result<kube::Object> node);
+  void OnFeature(const Result<kube::Object>& feature);
   void OnWritten(const Status& status);
 
   Executor& executor_;
   const Logger& log_;
   const Connect connect_;
   const std::string node_;
+  const std::string ns_;
   std::unique_ptr<kube::Client> client_;  // while trying; drops what is under way when it goes
-  int writes_ = 0;                        // under way
+  int under_way_ = 0;                     // requests
   bool failed_ = false;
   bool clean_ = false;
 };

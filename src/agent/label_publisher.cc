@@ -108,7 +108,7 @@ void LabelPublisher::Write(Done done) {
 
 void LabelPublisher::LookForFeature(Done done) {
   dependencies_.client.List(
-      {kube::kNodeFeatures, dependencies_.ns, {}, "metadata.name=" + FeatureName()},
+      {kube::kNodeFeatures, dependencies_.ns, {}, "metadata.name=" + FeatureRef().name},
       dependencies_.executor,
       [this, done = std::move(done)](const Result<std::vector<kube::Object>>& found) {
         Feature feature;
@@ -165,7 +165,7 @@ void LabelPublisher::ApplyFeature(Done done) {
       {"apiVersion", "nfd.k8s-sigs.io/v1alpha1"},
       {"kind", "NodeFeature"},
       {"metadata",
-       {{"name", FeatureName()},
+       {{"name", FeatureRef().name},
         {"namespace", dependencies_.ns},
         {"labels", {{"nfd.node.kubernetes.io/node-name", dependencies_.node}}}}},
       {"spec",

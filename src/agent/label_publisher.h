@@ -29,6 +29,11 @@ class LabelPublisher {
 
   using Labels = std::map<std::string, std::string>;
 
+  // The NodeFeature object of a node. Source: NVIDIA gpu-feature-discovery.
+  static kube::Ref FeatureRef(const std::string& ns, const std::string& node) {
+    return {kube::kNodeFeatures, ns, "nvidia-features-for-" + node, ""};
+  }
+
   struct Wanted {
     LabelMode mode = LabelMode::kHold;
     Labels labels;                 // under kPublish
@@ -72,10 +77,7 @@ class LabelPublisher {
     Labels labels;
   };
 
-  std::string FeatureName() const { return "nvidia-features-for-" + dependencies_.node; }
-  kube::Ref FeatureRef() const {
-    return {kube::kNodeFeatures, dependencies_.ns, FeatureName(), ""};
-  }
+  kube::Ref FeatureRef() const { return FeatureRef(dependencies_.ns, dependencies_.node); }
   bool ToFeature() const;
   bool Needed() const;
   // What the Node itself shall have from us.
