@@ -154,7 +154,6 @@ class Agent::Impl final : private gpu::GpuMonitorListener,
   std::unique_ptr<GpuWait> gpu_wait_;  // while there is no GPU
   std::unique_ptr<ClusterMode> cluster_;
   std::unique_ptr<MigMode> mig_;  // only in a cluster
-  std::unique_ptr<FileWatch> mig_config_watch_;
   std::unique_ptr<FileWatch> config_watch_;
   bool reload_pending_ = false;
   bool lists_changed_ = false;  // since the last heartbeat
@@ -266,16 +265,7 @@ Status Agent::Impl::StartMig() {
       std::move(mig),
       MigMode::Agent{executor_, clock_, log_, cluster_->client(), pod_resources_.get(), drive,
                      withhold, [this] { return plugins_->lists_sent(); }, [this] { Publish(); }});
-  const std::string& path = options_.mig->node.layouts.file;
-  if (path.empty()) return {};
-  auto watch = FileWatch::Start(*poller_, path, [this] {
-    executor_.PostAfter(kSettle, [this] {
-      if (mig_) mig_->node().ReloadFile();
-    });
-  });
-  if (!watch.ok()) return watch.error();
-  mig_config_watch_ = std::move(*watch);
-  return {};
+  return mig_->WatchFile(*poller_);
 }
 
 Status Agent::Impl::WatchConfig() {
@@ -487,7 +477,6 @@ void Agent::Impl::OnRegistration(const std::string& resource, bool ok) {
 bool Agent::Impl::Stop() {
   if (std::exchange(stopped_, true)) return !stuck_;
   pages_.Stop();
-  mig_config_watch_.reset();
   std::promise<void> done;
   executor_.Post([&] {
     stuck_ = !abandoned_.empty();

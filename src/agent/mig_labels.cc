@@ -2,21 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/mig_labels.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <boost/json.hpp>
 
 #include "agent/json_path.h"
-#include "kube/time.h"
 
 namespace aliquot::agent {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::size_t kMaxMessage = 1024;
-constexpr char kComponent[] = "aliquot-agent";
 
 }  // namespace
 
@@ -76,31 +70,6 @@ std::vector<std::string> PodsSelectedBy(const std::vector<kube::Object>& pods,
   }
   std::sort(names.begin(), names.end());
   return names;
-}
-
-kube::Object NodeEvent(const std::string& node, const std::string& reason, bool warning,
-                       const std::string& message, std::chrono::system_clock::time_point now) {
-  const std::string time = kube::FormatTime(now);
-  const auto ticks = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch());
-  std::string text = message;
-  if (text.size() > kMaxMessage) text = text.substr(0, kMaxMessage - 3) + "...";
-  // A Node has no namespace; "default" is where kubectl describe looks for its Events, by the
-  // node's name in the place of a uid, as the kubelet writes them.
-  return {
-      {"apiVersion", "v1"},
-      {"kind", "Event"},
-      {"metadata",
-       {{"name", fmt::format("{}.{:x}", node, ticks.count())}, {"namespace", "default"}}},
-      {"involvedObject", {{"apiVersion", "v1"}, {"kind", "Node"}, {"name", node}, {"uid", node}}},
-      {"type", warning ? "Warning" : "Normal"},
-      {"reason", reason},
-      {"message", text},
-      {"count", 1},
-      {"firstTimestamp", time},
-      {"lastTimestamp", time},
-      {"source", {{"component", kComponent}, {"host", node}}},
-      {"reportingComponent", kComponent},
-      {"reportingInstance", node}};
 }
 
 }  // namespace aliquot::agent

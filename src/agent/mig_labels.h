@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
@@ -14,7 +13,7 @@
 
 namespace aliquot::agent {
 
-// How the node flow of MIG looks from the cluster: the labels, pods and Events of NVIDIA's
+// How the node flow of MIG looks from the cluster: the labels and pods of NVIDIA's
 // mig-manager (nvidia-mig-manager, gpu-operator). Pure.
 
 inline constexpr char kMigConfigLabel[] = "nvidia.com/mig.config";
@@ -41,9 +40,5 @@ std::set<std::string> PausedLabels(const Labels& labels);
 // "namespace/name", sorted. Ended ones are left out.
 std::vector<std::string> PodsSelectedBy(const std::vector<kube::Object>& pods,
                                         const std::set<std::string>& labels);
-
-// An Event of core/v1 about a node. `message` is cut at the 1024 bytes that the API takes.
-kube::Object NodeEvent(const std::string& node, const std::string& reason, bool warning,
-                       const std::string& message, std::chrono::system_clock::time_point now);
 
 }  // namespace aliquot::agent

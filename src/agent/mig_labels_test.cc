@@ -79,12 +79,5 @@ TEST(MigLabels, PodsAreKnownByWhatSelectsTheirNode) {
   EXPECT_TRUE(PodsSelectedBy(pods, {}).empty());
 }
 
-TEST(MigLabels, LongMessagesAreCut) {
-  const kube::Object event = NodeEvent("n", "MigConfigFailed", true, std::string(3000, 'x'), {});
-  EXPECT_EQ(event.at("message").as_string().size(), 1024u);
-  EXPECT_EQ(event.at("type"), "Warning");
-  EXPECT_EQ(event.at("involvedObject").at("uid"), "n");
-}
-
 }  // namespace
 }  // namespace aliquot::agent

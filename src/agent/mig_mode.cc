@@ -10,6 +10,9 @@
 namespace aliquot::agent {
 namespace {
 
+// A burst of file events is one change.
+constexpr std::chrono::milliseconds kSettle{20};
+
 PodsByDevice ByDevice(const std::vector<rpc::HeldDevices>& held) {
   PodsByDevice pods;
   for (const rpc::HeldDevices& container : held) {
@@ -26,6 +29,7 @@ PodsByDevice ByDevice(const std::vector<rpc::HeldDevices>& held) {
 
 MigMode::MigMode(MigAgentOptions options, Agent agent)
     : options_(std::move(options)),
+      executor_(agent.executor),
       host_(options_.host, agent.log),
       node_(options_.node, Connect(std::move(agent))) {}
 
@@ -50,6 +54,19 @@ MigNode::Dependencies MigMode::Connect(Agent agent) {
     };
   }
   return dependencies;
+}
+
+Status MigMode::WatchFile(FdPoller& poller) {
+  const std::string& path = options_.node.layouts.file;
+  if (path.empty()) return {};
+  auto watch = FileWatch::Start(poller, path, [this] {
+    executor_.PostAfter(kSettle, [this, alive = std::weak_ptr<int>(alive_)] {
+      if (alive.lock()) node_.ReloadFile();
+    });
+  });
+  if (!watch.ok()) return watch.error();
+  watch_ = std::move(*watch);
+  return {};
 }
 
 void MigMode::SetWish(MigWish wish) {

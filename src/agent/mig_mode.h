@@ -6,8 +6,10 @@
 #include <memory>
 #include <string>
 
+#include "agent/file_watch.h"
 #include "agent/mig_host.h"
 #include "agent/mig_node.h"
+#include "base/fd_poller.h"
 #include "rpc/pod_resources_client.h"
 
 namespace aliquot::agent {
@@ -39,6 +41,9 @@ class MigMode {
 
   MigMode(MigAgentOptions options, Agent agent);
 
+  // Follows changes of the file with layout configurations, if one is named. `poller` must outlive
+  // this.
+  Status WatchFile(FdPoller& poller);
   // What the policy wants, with the options where it says nothing.
   void SetWish(MigWish wish);
   MigNode& node() { return node_; }
@@ -47,8 +52,11 @@ class MigMode {
   MigNode::Dependencies Connect(Agent agent);
 
   const MigAgentOptions options_;
+  Executor& executor_;
+  const std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // seen by late tasks
   HostPrograms host_;
   MigNode node_;
+  std::unique_ptr<FileWatch> watch_;
 };
 
 }  // namespace aliquot::agent

@@ -49,6 +49,8 @@ MigNode::MigNode(MigOptions options, Dependencies dependencies)
       flow_(options_.policy, RebootedFor(options_.state_dir, options_.boot_id),
             dependencies_.host.stopped()),
       rebooted_(HasRebootRecord(options_.state_dir)),
+      events_(dependencies_.client, dependencies_.executor, dependencies_.clock,
+              {.component = "aliquot-agent", .instance = options_.node}),
       source_(options_.layouts, dependencies_.client, dependencies_.executor,
               [this](MigLayouts layouts) {
                 layouts_ = std::move(layouts);
@@ -238,15 +240,11 @@ void MigNode::Announce() {
                                                  {"state", std::string(ToString(*orders.state))},
                                                  {"reason", orders.reason}});
   }
-  dependencies_.client.Create(
-      kube::kEvents, "default",
-      NodeEvent(options_.node, EventReason(*orders.state), warning,
-                fmt::format("MIG configuration \"{}\": {}", label, orders.reason), now),
-      dependencies_.executor,
-      [alive = std::weak_ptr<int>(alive_), this](Result<kube::Object> made) {
-        if (made.ok() || !alive.lock()) return;
-        dependencies_.log.Warning("event not written", {{"cause", made.error().message}});
-      });
+  // By its name in the place of a uid, as the kubelet writes Events of Nodes.
+  events_.Record({"v1", "Node", "", options_.node, options_.node},
+                 warning ? kube::EventType::kWarning : kube::EventType::kNormal,
+                 EventReason(*orders.state),
+                 fmt::format("MIG configuration \"{}\": {}", label, orders.reason));
 }
 
 template <typename T>

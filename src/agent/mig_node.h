@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "gpu/gpu_observer.h"
 #include "kube/client.h"
+#include "kube/events.h"
 #include "mig/nvml_driver.h"
 
 namespace aliquot::agent {
@@ -138,6 +139,7 @@ class MigNode {
   Executor::TimerId timer_ = 0;
   Executor::TimerId pace_timer_ = 0;
 
+  kube::EventRecorder events_;
   std::optional<MigState> announced_;
   std::string announced_reason_;
   std::optional<std::chrono::system_clock::time_point> since_;

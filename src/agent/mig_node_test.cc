@@ -24,6 +24,8 @@ namespace json = boost::json;
 using mig::SimNode;
 using std::chrono::minutes;
 using std::chrono::seconds;
+using testing::AllOf;
+using testing::Contains;
 using testing::HasSubstr;
 
 const kube::Ref kNode{kube::kNodes, "", "n1", ""};
@@ -229,9 +231,9 @@ TEST_F(MigNodeTest, ALabelBecomesALayout) {
             (std::vector<std::string>{"withhold", "stop for a mode", "change", "start", "offer"}));
   const auto events = Events();
   ASSERT_EQ(events.size(), 2u);
-  EXPECT_THAT(events[0], HasSubstr("MigConfigPending: MIG configuration \"all-balanced\": GPU 0"));
-  EXPECT_THAT(events[0], HasSubstr("resets the GPU"));
-  EXPECT_THAT(events[1], HasSubstr("MigConfigApplied"));
+  EXPECT_THAT(events, Contains(AllOf(HasSubstr("MigConfigPending: MIG configuration \"all-bal"),
+                                     HasSubstr("resets the GPU"))));
+  EXPECT_THAT(events, Contains(HasSubstr("MigConfigApplied")));
   EXPECT_EQ(node_->status().state, "success");
   EXPECT_EQ(node_->status().layouts, "derived from the GPUs");
 }
@@ -450,7 +452,7 @@ TEST_F(MigNodeTest, ARebootContinuesWhereItBegan) {
   EXPECT_EQ(State(), "rebooting");
   EXPECT_EQ(host_.trace_.back(), "reboot");
   EXPECT_EQ(Label("nvidia.com/gpu.deploy.dcgm"), kPausedForMig);
-  EXPECT_THAT(Events().back(), HasSubstr("MigConfigRebooting"));
+  EXPECT_THAT(Events(), Contains(HasSubstr("MigConfigRebooting")));
   Kill();
   // The node is back. The driver is loaded through RecoveringDriverSource, which goes on.
   ASSERT_TRUE(sim_->control().ResetGpu(0).ok());
@@ -526,6 +528,30 @@ TEST_F(MigNodeTest, AfterARebootTheLayoutIsThereBeforeTheDriverIsSeen) {
   Want(nullptr);
   Start();
   EXPECT_FALSE(mig::RestoreIsDue(options_.state_dir, "boot-3"));
+}
+
+// Whatever call fails, once: the flow gets there, and leaves nobody paused. Here with a few of the
+// calls; mig/ has them all.
+TEST_F(MigNodeTest, AnErrorOfAnyCallIsGotOver) {
+  Simulate(kOneA100);
+  PutNode({{kMigConfigLabel, "all-3g.20gb"}, {"nvidia.com/gpu.deploy.dcgm", "true"}});
+  Start();
+  for (unsigned call = 0;; call += 19) {
+    SCOPED_TRACE(call);
+    Want("all-7g.40gb");
+    Pass(seconds(5));
+    sim_->faults() = {};
+    sim_->faults().fail_at = call;
+    Want("all-3g.20gb");
+    Pass(seconds(5));
+    const bool failed = sim_->faults().calls > call;
+    sim_->faults() = {};
+    if (State() != "success") Pass(minutes(1));
+    EXPECT_EQ(State(), "success") << node_->status().reason;
+    EXPECT_EQ(Label("nvidia.com/gpu.deploy.dcgm"), "true");
+    EXPECT_EQ(Layout(), "on: 3g.20gb at 0, 3g.20gb at 4");
+    if (!failed) break;
+  }
 }
 
 // The former driver thread is gone with its job; the next one does it.
