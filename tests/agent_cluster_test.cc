@@ -3,8 +3,10 @@
 
 // What a running agent makes of what the cluster says: policies, ConfigMaps, node labels, and an
 // API server that comes and goes.
+#include <algorithm>
 #include <boost/json.hpp>
 
+#include "agent/json_path.h"
 #include "labels/node_keys.h"
 #include "tests/cluster_fixture.h"
 
@@ -24,6 +26,18 @@ class AgentClusterTest : public ClusterAgentTest {
     ChooseDefault("any");
     StartInCluster();
     ASSERT_TRUE(Shows(10));
+  }
+  // Whether there is such an Event on the Node.
+  bool HasEvent(const std::string& type, const std::string& reason, const std::string& message) {
+    const auto events = cluster_.List({kube::kEvents, "default", "", ""});
+    if (!events.ok()) return false;
+    return std::any_of(events->items.begin(), events->items.end(), [&](const auto& event) {
+      return agent::FindText(event, {"type"}) == type &&
+             agent::FindText(event, {"reason"}) == reason &&
+             agent::FindText(event, {"message"}) == message &&
+             agent::FindText(event, {"involvedObject", "kind"}) == "Node" &&
+             agent::FindText(event, {"involvedObject", "name"}) == kNode;
+    });
   }
   // Nothing changed for the kubelet: one registration, `lists` lists, `devices` devices.
   void StillServes(std::size_t devices, std::size_t lists) {
@@ -219,8 +233,13 @@ TEST_F(AgentClusterTest, TheNodeShowsWhatBecameOfTheConfiguration) {
   EXPECT_TRUE(
       Eventually([&] { return NodeAnnotation(kRefused) == "ConfigKeyNotFound: " + message; }));
   EXPECT_TRUE(pages_.AwaitMetric("aliquot_config_refusals_total{reason=\"ConfigKeyNotFound\"}", 1));
+  EXPECT_TRUE(Eventually([&] { return HasEvent("Warning", "ConfigKeyNotFound", message); }));
   LabelNode(kConfigLabel, "other");
   ASSERT_TRUE(Eventually([&] { return Condition("status") == "True"; }));
+  EXPECT_TRUE(Eventually([&] {
+    return HasEvent("Normal", "ConfigApplied",
+                    "configmap gpu-operator/time-slicing-config (key other) is in use");
+  }));
   EXPECT_TRUE(Eventually([&] { return NodeAnnotation(kRefused) == "<none>"; }));
 }
 

@@ -46,6 +46,13 @@ std::optional<ConfigReport> ReportOf(const ConfigKeeper::View& view) {
   return ConfigReport{false, view.reason, std::move(message)};
 }
 
+kube::EventOptions EventsOf(const WishOptions& options) {
+  kube::EventOptions events;
+  events.component = "aliquot-agent";
+  events.instance = options.node;
+  return events;
+}
+
 }  // namespace
 
 ClusterMode::ClusterMode(Dependencies dependencies, std::unique_ptr<kube::Client> client,
@@ -54,7 +61,11 @@ ClusterMode::ClusterMode(Dependencies dependencies, std::unique_ptr<kube::Client
       options_(options.wish),
       host_root_(options.host_root),
       client_(std::move(client)),
-      reporter_({dependencies.executor, dependencies.clock, *client_, options_.node, {}}),
+      events_(*client_, dependencies.executor, dependencies.clock, EventsOf(options_)),
+      reporter_({dependencies.executor, dependencies.clock, *client_, options_.node,
+                 [this](bool warning, const std::string& reason, const std::string& message) {
+                   RecordEvent(warning, reason, message);
+                 }}),
       publisher_({dependencies.executor, dependencies.clock, dependencies.log, *client_,
                   options_.node, options_.ns}),
       source_(*client_, dependencies.executor, dependencies.log, options_, *this) {
@@ -92,6 +103,17 @@ void ClusterMode::OnConfigTried(const ConfigKeeper::View& view) {
   report_ = report;
   if (!report->accepted) dependencies_.metrics.config_refusals.Increment({report->reason});
   reporter_.SetReport(*report);
+}
+
+void ClusterMode::RecordEvent(bool warning, const std::string& reason, const std::string& message) {
+  const kube::Object* node = source_.node();
+  if (node == nullptr) return;
+  // Objects of a list have no kind of their own.
+  kube::EventSubject subject = kube::SubjectOf(*node);
+  subject.api_version = "v1";
+  subject.kind = "Node";
+  events_.Record(subject, warning ? kube::EventType::kWarning : kube::EventType::kNormal, reason,
+                 message);
 }
 
 void ClusterMode::OnDevices(const std::shared_ptr<const gpu::Inventory>& inventory,

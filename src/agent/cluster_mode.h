@@ -18,6 +18,7 @@
 #include "config/config.h"
 #include "gpu/inventory.h"
 #include "kube/client.h"
+#include "kube/events.h"
 #include "metrics/cluster_metrics.h"
 #include "share/plan.h"
 
@@ -76,6 +77,7 @@ class ClusterMode final : private ClusterListener {
   void OnWish(const Wish& wish) override;
   void OnNode(const kube::Object* node) override;
   void OnClusterSilent(const std::string& why) override;
+  void RecordEvent(bool warning, const std::string& reason, const std::string& message);
   void PublishLabels();
 
   const Dependencies dependencies_;
@@ -87,6 +89,7 @@ class ClusterMode final : private ClusterListener {
   std::optional<ConfigReport> report_;
   std::optional<LabelPublisher::Labels> labels_;  // absent while devices are not known
   bool use_node_feature_ = true;
+  kube::EventRecorder events_;
   NodeReporter reporter_;
   LabelPublisher publisher_;
   ClusterSource source_;

@@ -38,7 +38,7 @@ class NodeReporter {
     const Clock& clock;
     kube::Client& client;
     std::string node;
-    // Records an Event on the Node; repeated ones are the callee's to put together. May be empty.
+    // Records an Event on the Node; repeated ones are the callee's to put together.
     std::function<void(bool warning, const std::string& reason, const std::string& message)> record;
   };
 

@@ -50,6 +50,8 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::Start(
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, log.get(), STDERR_FILENO);
+  // Nothing else: a listening socket that lives on in the child keeps its port.
+  ::posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
   pid_t pid = -1;
   const int failure = ::posix_spawn(&pid, program.c_str(), &actions, nullptr, Pointers(argv).data(),
                                     Pointers(envp).data());
