@@ -19,4 +19,5 @@ if [ -x "$programs/mig_plan_bench" ]; then
   printf '\nMIG planning\n'
   "$programs/mig_plan_bench" || status=1
 fi
+"$programs/controller_bench" out/bin/aliquot || status=1
 exit $status

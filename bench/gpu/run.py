@@ -61,7 +61,7 @@ class Bench:
     def close(self):
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def run(self, tenants, enforced, seconds=None, compute="fair", memory="0"):
+    def run(self, tenants, enforced, seconds=None, compute="fair", memory="20Gi"):
         """Runs all tenants at once; returns their processes' results by tenant, and the status.
 
         A tenant is (name, weight, class, [spin arguments per program]).

@@ -95,15 +95,16 @@ void Scheduler::Step(Nanos now) {
 }
 
 void Scheduler::Classify(Nanos span) {
-  for (auto& [id, tenant] : tenants_) tenant.wants = tenant.in_flight = false;
+  for (auto& [id, tenant] : tenants_) tenant.wants = tenant.in_flight = tenant.pauses = false;
   for (const auto& [id, process] : processes_) {
     Tenant& tenant = tenants_.at(process.tenant);
     tenant.wants |= process.sample.want;
     tenant.in_flight |= process.sample.in_flight;
+    tenant.pauses |= Pauses(process);
   }
   const double alpha = 1 - std::exp(-Ns(span) / Ns(tuning_.classify));
   for (auto& [id, process] : processes_) {
-    const bool works = process.sample.want || process.sample.in_flight;
+    const bool works = process.sample.want || process.sample.in_flight || Pauses(process);
     if (process.gate.open) process.duty += ((works ? 1.0 : 0.0) - process.duty) * alpha;
   }
   for (auto& [id, tenant] : tenants_) {
@@ -121,7 +122,8 @@ void Scheduler::Classify(Nanos span) {
     } else if (!Recently(tenant, tuning_.forget)) {
       tenant.active = false;
     }
-    if (!tenant.throttled) tenant.backlog += ((works ? 1.0 : 0.0) - tenant.backlog) * alpha;
+    const double busy = works || tenant.pauses ? 1 : 0;
+    if (!tenant.throttled) tenant.backlog += (busy - tenant.backlog) * alpha;
   }
 }
 
@@ -150,6 +152,10 @@ void Scheduler::RefillTokens(double span_ns) {
     // Opening for less than this would only cost context switches.
     tenant.throttled = tenant.tokens <= (tenant.throttled ? burst / 10 : 0.0);
   }
+}
+
+bool Scheduler::Pauses(const Process& process) const {
+  return process.sample.rested > Nanos(0) && process.sample.rested < tuning_.bridge;
 }
 
 bool Scheduler::Expected(const Tenant& tenant) const {

@@ -41,6 +41,7 @@ struct ProcessSample {
   bool want = false;            // a thread waits for its gate or its in-flight cap
   Nanos in_flight_estimate{0};  // predicted GPU time of what is in flight
   Nanos completed{0};           // GPU time of all completed work so far; only grows
+  Nanos rested{0};              // how long it has had no work now; 0: it has, or unknown
 };
 
 struct Gate {
@@ -60,6 +61,7 @@ struct Tuning {
   Nanos lead = std::chrono::milliseconds(3);
   Nanos lag = std::chrono::microseconds(1500);
   Nanos grace = std::chrono::microseconds(300);
+  Nanos bridge = std::chrono::microseconds(50);  // shorter rests are not worth a switch
   Nanos drain = std::chrono::milliseconds(20);
   Nanos early_grant = std::chrono::microseconds(80);
   Nanos cap_alone = std::chrono::milliseconds(4);
@@ -147,6 +149,7 @@ class Scheduler {
     bool active = false;
     bool wants = false;  // by the newest samples of its processes
     bool in_flight = false;
+    bool pauses = false;  // has no work, for less than Tuning::bridge
     Nanos last_work = -std::chrono::hours(24);
     double gap = 0;  // moving mean of how long it rests between two works, ns
     ComputeUse use;
@@ -185,6 +188,7 @@ class Scheduler {
   bool Recently(const Tenant& tenant, Nanos span) const { return now_ - tenant.last_work < span; }
   // It has work, or its next work is so near that waiting for it costs less than switching.
   bool Expected(const Tenant& tenant) const;
+  bool Pauses(const Process& process) const;
 
   // scheduler_turns.cc. Level 0: best-effort tenants wait; 1: nobody else wants the GPU.
   int Level() const;

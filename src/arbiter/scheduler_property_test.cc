@@ -16,25 +16,36 @@ using arbiter::testing::Load;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
+// What one data-centre GPU showed: slices of 2.09 ms, 0.18 ms for a switch in the middle of a
+// kernel. What a switch between kernels costs there is a guess.
+arbiter::testing::GpuConstants Measured() {
+  arbiter::testing::GpuConstants constants;
+  constants.slice = microseconds(2090);
+  constants.switch_busy = microseconds(180);
+  constants.switch_idle = microseconds(60);
+  return constants;
+}
+
 constexpr Nanos kFrom = milliseconds(500);
 constexpr Nanos kTo = milliseconds(1500);
 
-Load ArbitraryLoad(std::uint64_t tenant) {
+Load ArbitraryLoad(std::uint64_t tenant, const std::vector<int>& kernels_us) {
   Load load;
   load.tenant = tenant;
   load.kind = *rc::gen::element(Load::Kind::kAsync, Load::Kind::kSync);
-  load.kernel = microseconds(*rc::gen::element(50, 200, 1000, 5000));
+  load.kernel = microseconds(*rc::gen::elementOf(kernels_us));
   load.batch = *rc::gen::inRange(1, 9);
   load.gap = microseconds(*rc::gen::element(10, 100, 1000, 3000));
   return load;
 }
 
-double Solo(const std::vector<Load>& loads, std::uint64_t tenant) {
+double Solo(const std::vector<Load>& loads, std::uint64_t tenant,
+            const arbiter::testing::GpuConstants& constants) {
   std::vector<Load> own;
   for (const Load& load : loads) {
     if (load.tenant == tenant) own.push_back(load);
   }
-  GpuModel model(own, nullptr);
+  GpuModel model(own, nullptr, constants);
   model.RunUntil(kFrom);
   const Nanos before = model.Busy(tenant);
   model.RunUntil(kTo);
@@ -43,49 +54,61 @@ double Solo(const std::vector<Load>& loads, std::uint64_t tenant) {
 
 // What starvation freedom means in numbers: over one second every tenant gets its share of the GPU
 // time that was spent, less two points, or all it can use.
+void CheckShares(const std::vector<int>& kernels_us,
+                 const arbiter::testing::GpuConstants& constants, unsigned most_weight,
+                 double slack) {
+  const auto tenants = *rc::gen::inRange<std::uint64_t>(2, 5);
+  std::vector<Load> loads;
+  Scheduler scheduler;
+  double weights = 0;
+  std::vector<double> weight;
+  for (std::uint64_t tenant = 0; tenant < tenants; ++tenant) {
+    ComputeSpec spec;
+    spec.weight = *rc::gen::inRange(1u, most_weight + 1);
+    scheduler.SetTenant(tenant, spec);
+    weight.push_back(spec.weight);
+    weights += spec.weight;
+    const int processes = *rc::gen::inRange(1, 4);
+    for (int i = 0; i < processes; ++i) loads.push_back(ArbitraryLoad(tenant, kernels_us));
+  }
+  GpuModel model(loads, &scheduler, constants);
+  model.RunUntil(kFrom);
+  std::vector<double> busy;
+  double sum = 0;
+  for (std::uint64_t tenant = 0; tenant < tenants; ++tenant) {
+    busy.push_back(-static_cast<double>(model.Busy(tenant).count()) / 1e9);
+  }
+  model.RunUntil(kTo);
+  for (std::uint64_t tenant = 0; tenant < tenants; ++tenant) {
+    busy[tenant] += static_cast<double>(model.Busy(tenant).count()) / 1e9;
+    sum += busy[tenant];
+  }
+  for (const Load& load : loads) {
+    RC_LOG() << "tenant " << load.tenant << (load.kind == Load::Kind::kSync ? " sync" : " async")
+             << " kernel " << load.kernel.count() / 1000 << " us x " << load.batch << " gap "
+             << load.gap.count() / 1000 << " us\n";
+  }
+  for (std::uint64_t tenant = 0; tenant < tenants; ++tenant) {
+    const double share = weight[tenant] / weights;
+    const double solo = Solo(loads, tenant, constants);
+    RC_LOG() << "tenant " << tenant << " weight " << weight[tenant] << " got " << busy[tenant]
+             << " of " << sum << ", alone " << solo << "\n";
+    // Part of its solo progress, which is what a tenant notices; see docs/arbiter.md for the five
+    // points of loops that leave the GPU idle between kernels.
+    RC_ASSERT(busy[tenant] >= (share - 0.03 - slack) * solo ||
+              busy[tenant] >= (share - slack) * sum);
+  }
+}
+
 TEST(SchedulerPropertyTest, EveryTenantGetsItsShareOrAllItCanUse) {
-  EXPECT_TRUE(rc::check([] {
-    const auto tenants = *rc::gen::inRange<std::uint64_t>(2, 5);
-    std::vector<Load> loads;
-    Scheduler scheduler;
-    double weights = 0;
-    std::vector<double> weight;
-    for (std::uint64_t tenant = 0; tenant < tenants; ++tenant) {
-      ComputeSpec spec;
-      spec.weight = *rc::gen::inRange(1u, 5u);
-      scheduler.SetTenant(tenant, spec);
-      weight.push_back(spec.weight);
-      weights += spec.weight;
-      const int processes = *rc::gen::inRange(1, 4);
-      for (int i = 0; i < processes; ++i) loads.push_back(ArbitraryLoad(tenant));
-    }
-    GpuModel model(loads, &scheduler);
-    model.RunUntil(kFrom);
-    std::vector<double> busy;
-    double sum = 0;
-    for (std::uint64_t tenant = 0; tenant < tenants; ++tenant) {
-      busy.push_back(-static_cast<double>(model.Busy(tenant).count()) / 1e9);
-    }
-    model.RunUntil(kTo);
-    for (std::uint64_t tenant = 0; tenant < tenants; ++tenant) {
-      busy[tenant] += static_cast<double>(model.Busy(tenant).count()) / 1e9;
-      sum += busy[tenant];
-    }
-    for (const Load& load : loads) {
-      RC_LOG() << "tenant " << load.tenant << (load.kind == Load::Kind::kSync ? " sync" : " async")
-               << " kernel " << load.kernel.count() / 1000 << " us x " << load.batch << " gap "
-               << load.gap.count() / 1000 << " us\n";
-    }
-    for (std::uint64_t tenant = 0; tenant < tenants; ++tenant) {
-      const double share = weight[tenant] / weights;
-      const double solo = Solo(loads, tenant);
-      RC_LOG() << "tenant " << tenant << " weight " << weight[tenant] << " got " << busy[tenant]
-               << " of " << sum << ", alone " << solo << "\n";
-      // Part of its solo progress, which is what a tenant notices; see docs/arbiter.md for the five
-      // points of loops that leave the GPU idle between kernels.
-      RC_ASSERT(busy[tenant] >= (share - 0.05) * solo || busy[tenant] >= (share - 0.02) * sum);
-    }
-  }));
+  EXPECT_TRUE(rc::check([] { CheckShares({50, 200, 1000, 5000}, {}, 4, 0.02); }));
+}
+
+// What no gate can mend: light tenants with large shares wait for what is in flight when they come
+// back, kernels longer than a slice make them wait for the slice, and rests shorter than a switch
+// cost a switch; see docs/arbiter.md.
+TEST(SchedulerPropertyTest, EveryTenantGetsItsShareOnMeasuredHardware) {
+  EXPECT_TRUE(rc::check([] { CheckShares({200, 1000}, Measured(), 1, 0.03); }));
 }
 
 // Two tenants that never rest leave nothing of the GPU unused beyond the cost of switching.

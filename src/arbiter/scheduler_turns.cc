@@ -80,7 +80,7 @@ void Scheduler::ChooseCatchUp(int level) {
   }
   if (catch_up_) return;
   for (const auto& [id, tenant] : tenants_) {
-    if (!tenant.active || Backlogged(tenant) || !Runs(tenant, level)) continue;
+    if (!tenant.active || (turns_ && Backlogged(tenant)) || !Runs(tenant, level)) continue;
     if (!Expected(tenant)) continue;
     if (!behind(id, Ns(tuning_.lag)) || overtakes(id)) continue;
     if (!catch_up_ || tenant.v < tenants_.at(*catch_up_).v) catch_up_ = id;
@@ -185,7 +185,8 @@ void Scheduler::ChooseTurn(int level) {
   for (const auto& [id, tenant] : tenants_) tenants += tenant.active && Runs(tenant, level) ? 1 : 0;
   for (const auto& [id, process] : processes_) {
     latency |= tenants_.at(process.tenant).spec.tenant_class == TenantClass::kLatency;
-    const bool works = process.sample.want || process.sample.in_flight;
+    // A holder that pauses keeps its turn for a while: see below.
+    const bool works = process.sample.want || process.sample.in_flight || id == holder_;
     backlogged += works && TakesTurns(process, level) ? 1 : 0;
   }
   // A latency tenant that rests shall find one process at work when it comes back, not all.

@@ -54,8 +54,8 @@ void Run(Options& options, Console& console) {
   }
   options.service.listen_address = listen->address;
   options.service.listen_port = listen->port;
-  options.service.version = agent::kVersion;
-  if (options.service.identity.empty()) options.service.identity = HostName();
+  options.service.replica.version = agent::kVersion;
+  if (options.service.replica.identity.empty()) options.service.replica.identity = HostName();
 
   const SystemClock clock;
   const Logger log(clock, Logger::StderrSink(),
@@ -67,9 +67,10 @@ void Run(Options& options, Console& console) {
                          return value == nullptr ? std::nullopt : std::optional<std::string>(value);
                        });
   if (!access.ok()) return console.Fail(access.error());
-  if (options.service.controller.ns.empty()) options.service.controller.ns = access->ns;
+  if (options.service.replica.controller.ns.empty())
+    options.service.replica.controller.ns = access->ns;
   log.Info("controller started", {{"version", agent::kVersion},
-                                  {"namespace", options.service.controller.ns},
+                                  {"namespace", options.service.replica.controller.ns},
                                   {"api", access->source}});
   kube::ApiOptions api;
   api.user_agent = std::string("aliquot-controller/") + agent::kVersion;
@@ -100,27 +101,27 @@ void AddControllerCommand(CLI::App& root, Console& console) {
       ->type_name("FILE")
       ->envname("KUBECONFIG");
   command
-      .add_option("--namespace", options->service.controller.ns,
+      .add_option("--namespace", options->service.replica.controller.ns,
                   "where the agent and the ConfigMaps are; empty = the credentials' own")
       ->type_name("NAME")
       ->envname("NAMESPACE");
   command
-      .add_option("--identity", options->service.identity,
+      .add_option("--identity", options->service.replica.identity,
                   "name of this replica in the election; empty = the host's name")
       ->type_name("NAME")
       ->envname("POD_NAME");
   command
-      .add_option("--lease", options->service.lease,
+      .add_option("--lease", options->service.replica.lease,
                   "Lease of the replica that acts; empty = this one acts without asking")
       ->type_name("NAME")
       ->capture_default_str();
   command
-      .add_option("--agent-daemonset", options->service.controller.daemon_set,
+      .add_option("--agent-daemonset", options->service.replica.controller.daemon_set,
                   "the DaemonSet of the node agent")
       ->type_name("NAME")
       ->capture_default_str();
   command
-      .add_option("--agent-selector", options->service.controller.agent_selector,
+      .add_option("--agent-selector", options->service.replica.controller.agent_selector,
                   "labels of the agent's pods")
       ->type_name("KEY=VALUE,...")
       ->capture_default_str();

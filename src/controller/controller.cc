@@ -212,12 +212,16 @@ void Controller::Reconcile() {
   if (!Synced()) return Publish({});
   deps_.metrics.SetAssessment(actions.assessment, observed_.nodes.size(), deps_.clock.Now() - began,
                               deps_.clock.WallNow());
+  std::set<std::string> wanted;
+  for (const NodeWrite& write : actions.nodes) wanted.insert("node " + write.name);
+  for (const StatusWrite& write : actions.statuses) wanted.insert(StatusOf(write.policy));
+  if (retries_.KeepOnly(wanted)) Schedule();
   for (const StatusWrite& write : actions.statuses) WriteStatus(write);
   WriteNodes(std::move(actions.nodes));
   Tell(actions.notices);
   Publish(actions.assessment);
-  if (const auto next = retries_.Next()) {
-    Schedule(std::max<Clock::Duration>(*next - deps_.clock.Now(), kSettle));
+  if (const auto next = retries_.Next(deps_.clock.Now())) {
+    Schedule(*next - deps_.clock.Now());
   }
 }
 
@@ -303,18 +307,11 @@ void Controller::Answered(const std::string& what, const std::string& version, c
 }
 
 void Controller::Tell(const std::vector<Notice>& notices) {
-  const Clock::TimePoint now = deps_.clock.Now();
-  std::map<Notice, Clock::TimePoint> told;
-  for (const Notice& notice : notices) {
-    const auto before = told_.find(notice);
-    told[notice] = before == told_.end() ? now : before->second;
-    if (before == told_.end()) deps_.tell(notice);
+  std::set<Notice> now(notices.begin(), notices.end());
+  for (const Notice& notice : now) {
+    if (!told_.contains(notice)) deps_.tell(notice);
   }
-  // What comes back within minutes is not news.
-  for (auto& [notice, when] : told_) {
-    if (now - when < kRepeatNotice) told.try_emplace(notice, when);
-  }
-  told_ = std::move(told);
+  told_ = std::move(now);
 }
 
 void Controller::Publish(const Assessment& assessment) {

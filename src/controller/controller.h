@@ -65,7 +65,6 @@ class Controller {
   static constexpr std::chrono::milliseconds kSettle{50};
   // Counts in a condition's message may lag so far behind.
   static constexpr std::chrono::seconds kQuietStatus{5};
-  static constexpr std::chrono::seconds kRepeatNotice{300};
   static constexpr std::chrono::seconds kTrim{2};
   static constexpr std::size_t kWritesAtOnce = 16;
 
@@ -100,7 +99,7 @@ class Controller {
   std::map<std::string, std::string> written_;  // what was written, from which version
   std::set<std::string> under_way_;
   std::deque<NodeWrite> queue_;
-  std::map<Notice, Clock::TimePoint> told_;
+  std::set<Notice> told_;
   std::map<std::string, Clock::TimePoint> status_written_;  // by policy
   Executor::TimerId timer_ = 0;
   Clock::TimePoint due_;

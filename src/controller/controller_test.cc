@@ -76,6 +76,12 @@ class ControllerTest : public testing::Test {
     const boost::json::object& labels = ObjectAt(object, {"metadata", "labels"});
     return labels.contains(key) ? std::string(Member(labels, key)) : "absent";
   }
+  // How often the policy was looked at.
+  double Plans() {
+    const std::string page = registry_.Text();
+    const std::string name = "\ngpu_operator_reconciliation_total ";
+    return std::stod(page.substr(page.find(name) + name.size()));
+  }
   std::size_t Writes() { return client_.Count("patch", "*") + client_.Count("update", "*"); }
 
   FakeClock clock_;
@@ -260,6 +266,26 @@ TEST_F(ControllerTest, FailingWritesBackOffAndShowUp) {
   Settle(minutes(60));
   EXPECT_EQ(State(), "ready");
   EXPECT_EQ(Label("gpu-1", "nvidia.com/gpu.deploy.device-plugin"), "true");
+}
+
+TEST_F(ControllerTest, AFailureOfWhatIsNotWantedAnyMoreIsForgotten) {
+  Put(kube::kDaemonSets, TestDaemonSet(1));
+  CreatePolicy("cluster-policy");
+  PutServing("gpu-1");
+  client_.FailNext("patch", "nodes", {Code::kPermissionDenied, "forbidden"}, 1000);
+  StartController();
+  EXPECT_EQ(Condition("Error", "reason"), "ReconcileFailed");
+  // Somebody else writes what could not be written.
+  LabelMap labels = {{"nvidia.com/gpu.present", "true"}};
+  for (const std::string_view part : kParts) {
+    if (part != "mig-manager") labels[std::string(kDeployPrefix) + std::string(part)] = "true";
+  }
+  PutNode("gpu-1", labels);
+  Settle(minutes(1));
+  EXPECT_EQ(State(), "ready");
+  const double plans = Plans();
+  Settle(minutes(10));
+  EXPECT_EQ(Plans(), plans);
 }
 
 TEST_F(ControllerTest, SurvivesOutagesAndExpiredWatches) {

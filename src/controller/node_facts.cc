@@ -103,7 +103,7 @@ bool WantsAgent(const NodeFacts& node, const PolicySpec& spec) {
 
 LabelChanges PlanLabels(const NodeFacts& node, const PolicySpec& spec) {
   LabelChanges changes;
-  if (node.nfd_gpu && node.present == Answer::kUnknown) {
+  if (node.nfd_gpu && node.present != Answer::kYes) {
     changes[std::string(labels::kGpuPresent)] = "true";
   }
   // Not looked at yet: an opt-out that is there already must survive until it is.

@@ -65,7 +65,7 @@ struct NodeFacts {
   std::string refusal;        // labels::kConfigRefused, cut; empty = none
 
   // Has a GPU, as far as is known.
-  bool gpu() const { return present == Answer::kYes || (present == Answer::kUnknown && nfd_gpu); }
+  bool gpu() const { return nfd_gpu || present == Answer::kYes; }
   friend bool operator==(const NodeFacts&, const NodeFacts&) = default;
 };
 
@@ -87,7 +87,8 @@ bool WantsAgent(const NodeFacts& node, const PolicySpec& spec);
 // Labels to set, or to remove where there is no value.
 using LabelChanges = std::map<std::string, std::optional<std::string>, std::less<>>;
 
-// What has to change for the node's labels to be right under `spec`; empty if nothing. Never
+// What has to change for the node's labels to be right under `spec`; empty if nothing. Sets
+// gpu.present only where it is the controller's, see labels::kGpuPresent. Never
 // changes a gpu.deploy.* value that somebody else chose, and takes away only what says "true".
 // all-disabled is not asked for where labels show MIG devices: they were made by hand and would go.
 LabelChanges PlanLabels(const NodeFacts& node, const PolicySpec& spec);

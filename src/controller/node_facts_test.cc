@@ -50,16 +50,16 @@ TEST(NodeLabels, AGpuNodeGetsEveryPartOfAContainerNode) {
                                           "node-status-exporter", "operator-validator", "client"));
 }
 
-TEST(NodeLabels, NfdLabelsFillInWhatTheAgentHasNotSaid) {
+TEST(NodeLabels, WhatNfdSaysOfAGpuCounts) {
   for (const char* label : {"pci-10de.present", "pci-0302_10de.present", "pci-0300_10de.present"}) {
     const LabelMap labels = {{std::string("feature.node.kubernetes.io/") + label, "true"}};
     EXPECT_THAT(PlanFor(labels), Contains(Pair("nvidia.com/gpu.present", "true"))) << label;
     EXPECT_THAT(PlanFor(labels), Contains(Key("nvidia.com/gpu.deploy.device-plugin")));
   }
-  // The agent looked and found none.
+  // From before NFD was there.
   EXPECT_THAT(PlanFor({{"feature.node.kubernetes.io/pci-10de.present", "true"},
                        {"nvidia.com/gpu.present", "false"}}),
-              IsEmpty());
+              Contains(Pair("nvidia.com/gpu.present", "true")));
   EXPECT_THAT(PlanFor({{"feature.node.kubernetes.io/pci-8086.present", "true"}}), IsEmpty());
 }
 
@@ -198,7 +198,6 @@ RC_GTEST_PROP(NodeLabels, OnePlanIsEnoughAndChoicesOfOthersStay, ()) {
     RC_ASSERT(key != kOperandsLabel);
     RC_ASSERT(before == labels.end() || before->second != value);
   }
-  // After what NFD knew has been filled in, nothing is left to do.
   RC_ASSERT(PlanFor(Applied(labels, changes), spec).empty());
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/clock.h"
@@ -33,11 +34,19 @@ class Retries {
   }
   void Succeeded(const std::string& what) { failures_.erase(what); }
 
-  // When the next one may be tried; nothing if none is waiting.
-  std::optional<Clock::TimePoint> Next() const {
+  // Forgets what nobody wants to write any more; whether there was such a thing.
+  bool KeepOnly(const std::set<std::string>& wanted) {
+    return std::erase_if(failures_,
+                         [&](const auto& item) { return !wanted.contains(item.first); }) > 0;
+  }
+
+  // When the next one that has to wait may be tried; nothing if none has to.
+  std::optional<Clock::TimePoint> Next(Clock::TimePoint now) const {
     std::optional<Clock::TimePoint> next;
     for (const auto& [what, failure] : failures_) {
-      if (!next || failure.not_before < *next) next = failure.not_before;
+      if (failure.not_before > now && (!next || failure.not_before < *next)) {
+        next = failure.not_before;
+      }
     }
     return next;
   }

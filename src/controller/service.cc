@@ -7,12 +7,10 @@
 #include <atomic>
 #include <boost/json/serialize.hpp>
 #include <future>
-#include <optional>
+#include <memory>
 #include <utility>
 
 #include "base/executor.h"
-#include "controller/policy_event.h"
-#include "controller/status_page.h"
 #include "http/published.h"
 #include "http/server.h"
 #include "metrics/process.h"
@@ -24,6 +22,7 @@ using std::chrono::seconds;
 
 constexpr seconds kHeartbeat{5};
 constexpr seconds kStuck{30};
+constexpr seconds kRelease{3};
 constexpr char kText[] = "text/plain; charset=utf-8";
 
 }  // namespace
@@ -37,12 +36,8 @@ class Service::Impl {
         log_(log),
         metrics_(registry_),
         client_(std::move(client)) {
-    status_.version = options_.version;
-    status_.identity = options_.identity;
-    status_.started_at = clock.WallNow();
-    metrics_.SetBuild(options_.version);
+    metrics_.SetBuild(options_.replica.version);
     metrics::AddProcessMetrics(registry_, "/proc");
-    page_.Set(status_);
   }
   ~Impl();
 
@@ -53,8 +48,7 @@ class Service::Impl {
   Status StartHttp();
   http::Response Health() const;
   void Heartbeat();
-  void Lead(bool leading);
-  void Tell(const Notice& notice);
+  void Release();
 
   const ServiceOptions options_;
   const Clock& clock_;
@@ -67,25 +61,30 @@ class Service::Impl {
   ThreadExecutor executor_;
 
   // Owned by the executor from here on.
-  ServiceStatus status_;
   std::unique_ptr<kube::Client> client_;
-  std::optional<Controller> controller_;
+  std::unique_ptr<Replica> replica_;
 };
 
 Status Service::Impl::Start() {
-  if (Status http = StartHttp(); !http.ok()) return http;
-  executor_.Post([this] {
+  std::promise<Status> started;
+  executor_.Post([&] {
     Heartbeat();
-    Lead(true);
+    auto replica = Replica::Start(options_.replica,
+                                  {*client_, executor_, clock_, log_, metrics_,
+                                   [this](const ServiceStatus& status) { page_.Set(status); }});
+    started.set_value(replica.status());
+    if (replica.ok()) replica_ = *std::move(replica);
   });
-  return {};
+  if (Status status = started.get_future().get(); !status.ok()) return status;
+  return StartHttp();
 }
 
 Service::Impl::~Impl() {
   if (http_) http_->Stop();
+  Release();
   std::promise<void> done;
   executor_.Post([&] {
-    Lead(false);
+    replica_.reset();
     client_.reset();
     done.set_value();
   });
@@ -93,34 +92,15 @@ Service::Impl::~Impl() {
   executor_.Stop();
 }
 
-void Service::Impl::Lead(bool leading) {
-  if (leading == controller_.has_value()) return;
-  metrics_.SetLeader(leading);
-  status_.leading = leading;
-  if (leading) {
-    log_.Info("leading", {{"identity", options_.identity}});
-    controller_.emplace(options_.controller,
-                        Controller::Dependencies{*client_, executor_, clock_, log_, metrics_,
-                                                 [this](const Notice& notice) { Tell(notice); },
-                                                 [this](const ControllerStatus& status) {
-                                                   status_.controller = status;
-                                                   page_.Set(status_);
-                                                 }});
-  } else {
-    controller_.reset();
-    status_.controller.reset();
-    metrics_.ClearAssessment();
-  }
-  page_.Set(status_);
-}
-
-void Service::Impl::Tell(const Notice& notice) {
-  client_->Create(kube::kEvents, kEventNamespace,
-                  PolicyEvent(notice, options_.identity, clock_.WallNow()), executor_,
-                  [this](const Result<kube::Object>& result) {
-                    if (result.ok()) return;
-                    log_.Warning("event not recorded", {{"error", result.error().message}});
-                  });
+// Gives the lease up, unless the API server takes too long to hear it.
+void Service::Impl::Release() {
+  const auto done = std::make_shared<std::promise<void>>();
+  auto released = done->get_future();
+  executor_.Post([this, done] {
+    if (!replica_) return done->set_value();
+    replica_->Stop([done] { done->set_value(); });
+  });
+  released.wait_for(kRelease);
 }
 
 void Service::Impl::Heartbeat() {

@@ -10,23 +10,18 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "controller/controller.h"
+#include "controller/replica.h"
 #include "kube/client.h"
 
 namespace aliquot::controller {
 
 struct ServiceOptions {
-  ControllerOptions controller;
-  std::string version;
-  std::string identity;                      // of this replica: the pod's name
-  std::string lease = "aliquot-controller";  // of the replica that acts; empty: this one acts
-  std::string listen_address;                // of the status pages; empty = none
-  std::uint16_t listen_port = 0;             // 0 = any free one
+  ReplicaOptions replica;
+  std::string listen_address;     // of the status pages; empty = none
+  std::uint16_t listen_port = 0;  // 0 = any free one
 };
 
-// The controller's process: election, status pages, and while this replica leads, a Controller.
-// A replica that does not lead watches nothing and keeps nothing of the cluster. One executor
-// thread owns the state.
+// The controller's process: a Replica and its status pages. One executor thread owns the state.
 class Service {
  public:
   // `clock` and `log` must outlive it. Fails if the status address cannot be had; a cluster that

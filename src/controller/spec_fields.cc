@@ -36,9 +36,9 @@ constexpr std::array<std::string_view, 2> kMigManager = {"enabled", "config"};
 constexpr std::array<std::string_view, 1> kStrategy = {"strategy"};
 constexpr std::array<std::string_view, 2> kSandbox = {"enabled", "defaultWorkload"};
 // What every part of the GPU operator has.
-constexpr std::array<std::string_view, 10> kCommon = {
+constexpr std::array<std::string_view, 9> kCommon = {
     "repository", "image", "version", "imagePullPolicy", "imagePullSecrets",
-    "resources",  "args",  "env",     "hostNetwork",     "gpuClientsConfig"};
+    "resources",  "args",  "env",     "hostNetwork"};
 constexpr std::array<std::string_view, 22> kDeployment = {"labels",
                                                           "annotations",
                                                           "tolerations",
@@ -154,6 +154,7 @@ class Sorter {
       } else if (Contains(block.helm, name)) {
         helm_.push_back(fmt::format("{}.{}", block.name, name));
       } else if ((block.name == "devicePlugin" && name == "mps") ||
+                 (block.name == "migManager" && name == "gpuClientsConfig") ||
                  (block.name == "sandboxWorkloads" && name == "mode")) {
         absent_.push_back(fmt::format("{}.{}", block.name, name));
       } else {

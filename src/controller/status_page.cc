@@ -63,8 +63,7 @@ json::value ToJson(const ServiceStatus& status) {
                        {"identity", status.identity},
                        {"startedAt", kube::FormatTime(status.started_at)},
                        {"leading", status.leading},
-                       {"leader", OrNull(status.leader)},
-                       {"electionError", OrNull(status.election_error)}};
+                       {"leader", OrNull(status.leader)}};
   if (status.controller) page["controller"] = ControllerToJson(*status.controller);
   return page;
 }

@@ -18,7 +18,6 @@ struct ServiceStatus {
   std::chrono::system_clock::time_point started_at;
   bool leading = false;
   std::string leader;                          // who acts, as far as is known
-  std::string election_error;                  // why that is not known
   std::optional<ControllerStatus> controller;  // of the replica that acts
 };
 

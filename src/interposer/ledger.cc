@@ -155,6 +155,8 @@ bool Reserve(unsigned gpu, uint64_t bytes, uint32_t kind) {
 }
 
 uint64_t ReserveContext(unsigned gpu, bool* refused) {
+  // The first thing that needs the agent when only time is shared.
+  if (GrantedShare().present && GrantedShare().compute) EnsureSession();
   uint64_t granted = 0;
   *refused = Limited(gpu) && !ReserveFor(gpu, 0, ALIQUOT_KIND_CONTEXT, &granted);
   return *refused ? 0 : granted;

@@ -95,6 +95,7 @@ void GpuModel::FinishKernel(Process& process) {
   process.queue.pop_front();
   process.estimate_in_flight -= kernel.estimate;
   process.completed += kernel.estimate;
+  if (process.queue.empty()) process.idle_since = now_;
   if (kernel.arrival) process.latencies.push_back(now_ - *kernel.arrival);
   if (process.load.kind == Load::Kind::kSync && process.left == 0 && process.queue.empty()) {
     process.left = process.load.batch;
@@ -155,7 +156,7 @@ void GpuModel::StepScheduler() {
     ProcessSample sample;
     if (!process.load.silent) {
       sample = {!process.queue.empty(), process.blocked, process.estimate_in_flight,
-                process.completed};
+                process.completed, process.queue.empty() ? now_ - process.idle_since : Nanos(0)};
     }
     scheduler_->Observe(i, sample);
   }

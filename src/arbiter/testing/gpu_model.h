@@ -89,6 +89,7 @@ class GpuModel {
     std::vector<Nanos> latencies;
     bool dead = false;
     bool blocked = false;
+    Nanos idle_since{0};
   };
 
   bool Works(const Process& process) const;

@@ -1,0 +1,235 @@
+// SPDX-FileCopyrightText: 2026 The Aliquot Authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `aliquot controller` costs with thousands of nodes: the real program as a process of its
+// own, over HTTP to an API server in this one whose nodes are made up, but as large as real ones.
+#include <fmt/format.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <boost/json/serialize.hpp>
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "bench/agent_rig.h"
+#include "bench/report.h"
+#include "cli/agent_process.h"
+#include "kube/fake_api_server.h"
+#include "kube/fake_cluster.h"
+
+namespace aliquot::bench {
+namespace {
+
+namespace json = boost::json;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+constexpr char kNamespace[] = "gpu-operator";
+constexpr double kNodeReports = 300;  // seconds between two reports of a kubelet's unchanged status
+
+double Since(steady_clock::time_point begin) {
+  return std::chrono::duration<double>(steady_clock::now() - begin).count();
+}
+
+// VmHWM of a process in MiB.
+double PeakMib(pid_t pid) {
+  const auto text = ReadFile(fmt::format("/proc/{}/status", pid));
+  Require(text.ok(), "the controller is gone");
+  const std::size_t at = text->find("VmHWM:");
+  return std::strtod(text->c_str() + at + 6, nullptr) / 1024;
+}
+
+std::string NodeName(int index) { return fmt::format("gpu-node-{:05}.example.internal", index); }
+
+// With 40 labels, 50 images and the managedFields that come of it: about 20 KiB as JSON, as on
+// a node in production.
+kube::Object RealisticNode(int index) {
+  json::object labels = {{"nvidia.com/gpu.present", "true"}, {"kubernetes.io/os", "linux"}};
+  for (int i = 0; i < 38; ++i) {
+    labels[fmt::format("feature.node.kubernetes.io/cpu-cpuid.FEATURE{:02}", i)] = "true";
+  }
+  json::array images;
+  for (int i = 0; i < 50; ++i) {
+    images.push_back({{"names",
+                       {fmt::format("registry.example.com/team/service-{}@sha256:{:064x}", i, i),
+                        fmt::format("registry.example.com/team/service-{}:v1.{}.0", i, i)}},
+                      {"sizeBytes", 100000000 + i}});
+  }
+  json::array conditions;
+  for (const char* type : {"MemoryPressure", "DiskPressure", "PIDPressure", "Ready"}) {
+    conditions.push_back({{"type", type},
+                          {"status", std::string(type) == "Ready" ? "True" : "False"},
+                          {"reason", "KubeletReports"},
+                          {"message", "the kubelet says that all is well with this"},
+                          {"lastHeartbeatTime", "2026-01-01T00:00:00Z"}});
+  }
+  json::object annotations;
+  for (int i = 0; i < 8; ++i)
+    annotations[fmt::format("example.com/note-{}", i)] = std::string(80, 'x');
+  json::object fields;
+  for (int i = 0; i < 90; ++i)
+    fields[fmt::format("f:some.example.com/field-{:02}", i)] = json::object();
+  return {{"metadata",
+           {{"name", NodeName(index)},
+            {"labels", std::move(labels)},
+            {"annotations", {{"example.com/fields", json::serialize(fields)}}}}},
+          {"spec", {{"podCIDR", "10.0.0.0/24"}}},
+          {"status", {{"conditions", std::move(conditions)}, {"images", std::move(images)}}}};
+}
+
+kube::Object ReadyPod(int index) {
+  return {{"metadata",
+           {{"name", fmt::format("aliquot-agent-{:05}", index)},
+            {"namespace", kNamespace},
+            {"labels",
+             {{"app.kubernetes.io/name", "aliquot"}, {"app.kubernetes.io/component", "agent"}}}}},
+          {"spec", {{"nodeName", NodeName(index)}}},
+          {"status", {{"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}};
+}
+
+void Fill(kube::FakeCluster& cluster, int nodes) {
+  for (int i = 0; i < nodes; ++i) {
+    Require(cluster.Put(kube::kNodes, RealisticNode(i)).ok(), "cannot make a node");
+    Require(cluster.Put(kube::kPods, ReadyPod(i)).ok(), "cannot make a pod");
+  }
+  const kube::Object daemon_set = {
+      {"metadata", {{"name", "aliquot-agent"}, {"namespace", kNamespace}, {"generation", 1}}},
+      {"status", {{"observedGeneration", 1}, {"desiredNumberScheduled", nodes}}}};
+  Require(cluster.Put(kube::kDaemonSets, daemon_set).ok(), "cannot make the DaemonSet");
+  const kube::Object policy = {{"apiVersion", "nvidia.com/v1"},
+                               {"kind", "ClusterPolicy"},
+                               {"metadata", {{"name", "cluster-policy"}}},
+                               {"spec", json::object()}};
+  Require(cluster.Create(kube::kClusterPolicies, "", policy).ok(), "cannot make the policy");
+}
+
+std::string StateOf(const kube::FakeCluster& cluster) {
+  const auto policy = cluster.Get({kube::kClusterPolicies, "", "cluster-policy", ""});
+  const json::value* status = policy->if_contains("status");
+  if (status == nullptr) return "";
+  const json::value* state = status->as_object().if_contains("state");
+  return state == nullptr ? "" : std::string(state->as_string());
+}
+
+int Labelled(const kube::FakeCluster& cluster) {
+  const auto page =
+      cluster.List({kube::kNodes, "", "nvidia.com/gpu.deploy.device-plugin=true", ""});
+  return static_cast<int>(page->items.size());
+}
+
+std::size_t LeaseRequests(const kube::FakeApiServer& server) {
+  std::size_t count = 0;
+  for (const std::string& request : server.requests()) {
+    count += request.find("/leases") != std::string::npos ? 1 : 0;
+  }
+  return count;
+}
+
+template <typename Condition>
+void Await(Condition condition, const std::string& what) {
+  const auto begin = steady_clock::now();
+  while (!condition()) {
+    Require(Since(begin) < 300, "waited 300 s for " + what);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+// Each node reports once in kNodeReports seconds, as kubelets do, for `duration`.
+void Beat(kube::FakeCluster& cluster, int nodes, seconds duration) {
+  const auto begin = steady_clock::now();
+  int beats = 0;
+  while (Since(begin) < static_cast<double>(duration.count())) {
+    const int due = static_cast<int>(Since(begin) * nodes / kNodeReports);
+    for (; beats < due; ++beats) {
+      const json::value patch = {{"status", {{"beat", beats}}}};
+      Require(cluster
+                  .Patch({kube::kNodes, "", NodeName(beats % nodes), "status"},
+                         kube::PatchType::kMerge, patch)
+                  .ok(),
+              "cannot report a node");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+void Run(const std::string& program, int nodes, int rest, Report& report) {
+  char directory[] = "/tmp/aliquot-controller-bench-XXXXXX";
+  Require(::mkdtemp(directory) != nullptr, "cannot make a directory");
+  const SystemClock clock;
+  kube::FakeCluster cluster(clock);
+  Fill(cluster, nodes);
+  kube::FakeApiServer server(cluster, {});
+  const std::string kubeconfig = std::string(directory) + "/kubeconfig";
+  Require(
+      WriteFileAtomically(
+          kubeconfig,
+          fmt::format("apiVersion: v1\nkind: Config\ncurrent-context: bench\n"
+                      "clusters: [{{name: bench, cluster: {{server: 'http://127.0.0.1:{}'}}}}]\n"
+                      "users: [{{name: bench, user: {{token: none}}}}]\n"
+                      "contexts: [{{name: bench, context: {{cluster: bench, user: bench}}}}]\n",
+                      server.port()))
+          .ok(),
+      "cannot write the kubeconfig");
+
+  report.Section(fmt::format("Controller with {} nodes of {} KiB", nodes,
+                             json::serialize(RealisticNode(0)).size() / 1024));
+  auto begin = steady_clock::now();
+  auto controller = cli::ChildProcess::Start(
+      {"controller", "--listen=", "--namespace", kNamespace, "--kubeconfig", kubeconfig}, {},
+      std::string(directory) + "/log", program);
+  Require(controller.ok(), "cannot start the controller");
+  const pid_t pid = (*controller)->pid();
+  Await([&] { return StateOf(cluster) == "ready" && Labelled(cluster) == nodes; }, "the labels");
+  report.Line("start to every node labelled and the policy ready",
+              fmt::format("{:.2f} s, {:.0f} nodes/s", Since(begin), nodes / Since(begin)));
+  report.Line("resident at most meanwhile", fmt::format("{:.1f} MiB", PeakMib(pid)));
+
+  std::this_thread::sleep_for(seconds(10));
+  const std::size_t requests = server.requests().size();
+  const std::size_t lease = LeaseRequests(server);
+  const std::uint64_t cpu_ns = Usage::Of(pid).cpu_ns;
+  begin = steady_clock::now();
+  Beat(cluster, nodes, seconds(rest));
+  const double took = Since(begin);
+  const Usage usage = Usage::Of(pid);
+  report.Line("resident at rest", static_cast<double>(usage.rss_kib) / 1024, 40, "MiB");
+  report.Line(
+      fmt::format("processor time at rest, {:.0f} node reports/s", nodes / kNodeReports),
+      fmt::format("{:.2f} % of a core", static_cast<double>(usage.cpu_ns - cpu_ns) / 1e7 / took));
+  const auto per_minute = [took](std::size_t count) {
+    return static_cast<double>(count) * 60 / took;
+  };
+  report.Line("requests at rest", fmt::format("{:.1f}/min, {:.1f} of them for the lease",
+                                              per_minute(server.requests().size() - requests),
+                                              per_minute(LeaseRequests(server) - lease)));
+
+  begin = steady_clock::now();
+  const json::value patch = {
+      {"spec", {{"sandboxWorkloads", {{"enabled", true}, {"defaultWorkload", "vm-passthrough"}}}}}};
+  Require(
+      cluster
+          .Patch({kube::kClusterPolicies, "", "cluster-policy", ""}, kube::PatchType::kMerge, patch)
+          .ok(),
+      "cannot change the policy");
+  Await([&] { return Labelled(cluster) == 0; }, "the labels to go");
+  report.Line("policy changed to other labels on every node",
+              fmt::format("{:.2f} s, {:.0f} nodes/s", Since(begin), nodes / Since(begin)));
+  Require((*controller)->Stop() == 0, "the controller did not end well");
+  std::filesystem::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace aliquot::bench
+
+int main(int argc, char** argv) {
+  const std::string program = argc > 1 ? argv[1] : "out/bin/aliquot";
+  const int nodes = argc > 2 ? std::atoi(argv[2]) : 5000;
+  const int rest = argc > 3 ? std::atoi(argv[3]) : 60;
+  aliquot::bench::Report report;
+  aliquot::bench::Run(program, nodes, rest, report);
+  return report.over() ? 1 : 0;
+}
