@@ -65,7 +65,8 @@ def make(node):
     for fill in (_pause, _busybox):
         with tempfile.TemporaryDirectory() as directory:
             fill(Path(directory))
-    # The simulated driver is found on the host, like a real one; only which node it shall
-    # be has to be said.
-    return run(layout.REPO / "deploy/image/build-oci", "--reference", aliquot(), "--env",
-               f"ALIQUOT_SIM_NODE={node}", layout.IMAGES / "aliquot.tar").strip()
+    # The simulated driver is found on the host, like a real one. It has to be told which node it is,
+    # and the agent that the PCI bus to look at is not the kernel's but what the host shows.
+    return run(layout.REPO / "deploy/image/build-oci", "--reference", aliquot(),
+               "--env", f"ALIQUOT_SIM_NODE={node}", "--env", "ALIQUOT_HOST_ROOT=/driver-root",
+               layout.IMAGES / "aliquot.tar").strip()

@@ -177,7 +177,9 @@ def _gpus(node):
 def _network():
     run("ip", "link", "set", "lo", "up")
     run("ip", "address", "add", f"{layout.SERVICE_IP}/32", "dev", "lo")
-    run("ip", "link", "add", "name", "pods0", "type", "bridge")
+    # With an address of its own: else it takes that of some pod, and with every pod that comes or
+    # goes it may take another, which all others learn of half a minute later.
+    run("ip", "link", "add", "name", "pods0", "address", "02:00:0a:f4:00:01", "type", "bridge")
     run("ip", "address", "add", f"{layout.NODE_IP}/24", "dev", "pods0")
     run("ip", "link", "set", "pods0", "up")
 

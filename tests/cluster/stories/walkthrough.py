@@ -134,6 +134,20 @@ def share(story):
 
     with story.step("restarting the kubelet brings back the replicas and disturbs no pod"):
         restart_kubelet(story, 10)
+
+    with story.step("a new agent in place of the old one disturbs no other pod"):
+        others = {pod["metadata"]["uid"]: restarts(pod) for pod in story.pods("app=consumers")}
+        old = agent_pod(story)["metadata"]
+        began = time.time()
+        story.kubectl("delete", "pod", old["name"], "--wait=false")
+        story.wait("the new agent", lambda: [
+            pod for pod in story.running(AGENT) if pod["metadata"]["uid"] != old["uid"]])
+        story.wait("all replicas on record", lambda: len(story.kubelet_devices()[0]) == 10, 10)
+        story.measure("agent's pod deleted to its successor's replicas on record",
+                      story.kubelet_devices()[1] - began)
+        story.wait_allocatable(10)
+        found = {pod["metadata"]["uid"]: restarts(pod) for pod in story.pods("app=consumers")}
+        story.expect(found == others, f"the same pods as before, {others}, found {found}")
     story.kubectl("delete", "deployment/consumers", "--wait=false")
 
 
@@ -167,6 +181,27 @@ def edit(story):
         change(story, "ConfigMap made again", 3, lambda: story.apply(
             config_map("time-slicing-config", any=time_slicing(3))))
         story.expect(restarts(agent_pod(story)) == 0, "no restart of the agent in all of this")
+
+
+def describe_the_node(story):
+    with story.step("labels describe the GPU and how it is shared"):
+        labels = story.get("node", layout.NODE)["metadata"]["labels"]
+        for key, value in {"nvidia.com/gpu.present": "true", "nvidia.com/gpu.count": "1",
+                           "nvidia.com/gpu.product": "Tesla-T4-SHARED",
+                           "nvidia.com/gpu.replicas": "3",
+                           "nvidia.com/gpu.deploy.device-plugin": "true",
+                           "aliquot.dev/simulated": "true"}.items():
+            story.expect(labels.get(key) == value, f"label {key}={value}, found {labels.get(key)}")
+
+    with story.step("a second, younger ClusterPolicy is ignored"):
+        younger = story.get("clusterpolicy", "cluster-policy")
+        younger["metadata"] = {"name": "younger"}
+        younger["spec"]["devicePlugin"] = {"enabled": False}
+        story.apply(younger)
+        story.wait("the state ignored", lambda: story.get("clusterpolicy", "younger").get(
+            "status", {}).get("state") == "ignored")
+        story.expect(len(story.kubelet_devices()[0]) == 3, "the older one's replicas")
+        story.kubectl("delete", "clusterpolicy", "younger")
 
 
 def lose_the_leader(story):
@@ -230,7 +265,7 @@ def nothing_denied(story):
 
 
 def uninstall(story):
-    with story.step("helm uninstall takes the GPUs and the labels away again"):
+    with story.step("helm uninstall takes the GPUs away again"):
         user_types("helm uninstall gpu-operator -n gpu-operator --wait")
         story.wait_allocatable(0)
 
@@ -240,6 +275,7 @@ def tell(story):
     install(story)
     share(story)
     edit(story)
+    describe_the_node(story)
     lose_the_leader(story)
     nothing_denied(story)
     only_own_node(story)
