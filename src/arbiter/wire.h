@@ -190,11 +190,10 @@ enum {
 };
 
 #define ALIQUOT_FRAME_MAX 1024
-#define ALIQUOT_HELLO_MS 1000u /* process: waits for WELCOME at most, then runs without a session \
-                                */
-#define ALIQUOT_RESERVE_MS                                                    \
-  3000u /* process: waits for an answer at most. The agent may hold an answer \
-           back for 2 s while a dead process's memory returns. */
+/* The process waits for WELCOME and for an answer to RESERVE at most. The agent may hold a grant
+   back for 2 s while a dead process's memory returns. */
+#define ALIQUOT_HELLO_MS 1000u
+#define ALIQUOT_RESERVE_MS 3000u
 
 typedef struct aliquot_header {
   uint16_t type;
@@ -203,9 +202,10 @@ typedef struct aliquot_header {
 } aliquot_header;
 
 /* aliquot_hello.role */
-#define ALIQUOT_ROLE_CUDA 1u     /* uses the GPU */
-#define ALIQUOT_ROLE_OBSERVER 2u /* asks for figures only (NVML); RESERVE and CHARGE are refused \
-                                  */
+#define ALIQUOT_ROLE_CUDA 1u /* uses the GPU */
+#define ALIQUOT_ROLE_OBSERVER                                        \
+  2u /* asks for figures only (NVML); RESERVE and CHARGE are refused \
+      */
 
 typedef struct aliquot_hello {
   aliquot_header header;

@@ -131,7 +131,7 @@ void* OpenReal(const char* soname, const char* path, const char* own) {
     if (void* handle = Try(search, path)) return handle;
     Log("%s of the grant is not there or ours; searching", path);
   }
-  if (void* handle = TryList(search, ::getenv("LD_LIBRARY_PATH"))) return handle;
+  if (void* handle = TryList(search, ::secure_getenv("LD_LIBRARY_PATH"))) return handle;
   if (void* handle = TryCache(search)) return handle;
   void* handle = TryList(
       search,

@@ -70,7 +70,7 @@ void Mutex::Unlock() {
 
 void Log(const char* format, ...) {
   const int saved = errno;
-  const char* where = ::getenv("ALIQUOT_LOG");
+  const char* where = ::secure_getenv("ALIQUOT_LOG");
   if (where == nullptr || *where == '\0' || ::strcmp(where, "0") == 0) return;
   char line[512];
   int length = ::snprintf(line, sizeof(line), "aliquot[%d]: ", static_cast<int>(::getpid()));

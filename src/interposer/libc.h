@@ -82,8 +82,9 @@ class Locked {
   Mutex* mutex_;
 };
 
-// A line to where ALIQUOT_LOG says: "1" or "stderr" for standard error, else a file that is
-// appended to. Without the variable, nothing. Keeps errno.
+// A line to where ALIQUOT_LOG says, unless the program has privileges its user has not: "1" or
+// "stderr" for standard error, else a file that is appended to. Without the variable, nothing.
+// Keeps errno.
 void Log(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
 // Zeroed memory of whole pages that is never given back, or null.

@@ -4,8 +4,9 @@
 
 #include <array>
 #include <cstdio>
-#include <regex>
 #include <set>
+#include <sstream>
+#include <vector>
 
 #include "interposer/testing/fixture.h"
 
@@ -28,12 +29,22 @@ std::string Output(const std::string& command) {
 
 std::set<std::string> Functions(const std::string& library) {
   std::set<std::string> names;
-  const std::string text = Output("nm -D --defined-only " + library);
-  const std::regex function(" [TW] (\\S+)");
-  for (std::sregex_iterator it(text.begin(), text.end(), function), end; it != end; ++it) {
-    names.insert((*it)[1]);
+  std::istringstream lines(Output("nm -D --defined-only " + library));
+  std::string address, kind, name;
+  while (lines >> address >> kind >> name) {
+    if (kind == "T" || kind == "W") names.insert(name);
   }
   return names;
+}
+
+// What stands in `text` between each `before` and the next `after`.
+std::vector<std::string> Between(const std::string& text, const std::string& before, char after) {
+  std::vector<std::string> found;
+  for (std::size_t at = text.find(before); at != std::string::npos; at = text.find(before, at)) {
+    at += before.size();
+    found.push_back(text.substr(at, text.find(after, at) - at));
+  }
+  return found;
 }
 
 TEST(Library, ExportsWhatTheDriverExports) {
@@ -55,17 +66,13 @@ TEST(Library, ExportsWhatNvmlExports) {
 TEST(Library, NeedsAnOldGlibcOnly) {
   for (const std::string library : {ALIQUOT_INTERPOSER_PATH, ALIQUOT_INTERPOSER_NVML_PATH}) {
     const std::string dynamic = Output("readelf -dW " + library);
-    const std::regex needed("\\(NEEDED\\)\\s+Shared library: \\[(\\S+)\\]");
-    for (std::sregex_iterator it(dynamic.begin(), dynamic.end(), needed), end; it != end; ++it) {
-      const std::string name = (*it)[1];
+    for (const std::string& name : Between(dynamic, "Shared library: [", ']')) {
       EXPECT_TRUE(name == "libc.so.6" || name == "libdl.so.2" || name == "ld-linux-x86-64.so.2")
           << name;
     }
     EXPECT_NE(dynamic.find("NODELETE"), std::string::npos);
-    const std::string versions = Output("readelf -VW " + library);
-    const std::regex version("GLIBC_2\\.(\\d+)");
-    for (std::sregex_iterator it(versions.begin(), versions.end(), version), end; it != end; ++it) {
-      EXPECT_LE(std::stoi((*it)[1]), 17) << (*it)[0];
+    for (const std::string& minor : Between(Output("readelf -VW " + library), "GLIBC_2.", ' ')) {
+      EXPECT_LE(std::stoi(minor), 17);
     }
     // The compiler's own start-up code alone.
     EXPECT_EQ(Output("nm " + library + " | grep -c _GLOBAL__sub_I").substr(0, 1), "0");

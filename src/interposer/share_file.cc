@@ -64,7 +64,7 @@ bool ParseLine(const char* line, size_t length, Share* share, bool* version) {
 
 void ReadShare(Share* share) {
   const char* directory = ALIQUOT_GRANT_DIR;
-  if (!Exists(directory)) directory = ::getenv(ALIQUOT_GRANT_DIR_VARIABLE);
+  if (!Exists(directory)) directory = ::secure_getenv(ALIQUOT_GRANT_DIR_VARIABLE);
   if (directory == nullptr || *directory == '\0') return;
   if (!Copy(share->directory, sizeof(share->directory), directory, ::strlen(directory))) return;
   char path[kPathRoom + 16];
