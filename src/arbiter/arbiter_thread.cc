@@ -190,9 +190,13 @@ void ArbiterThread::Run() {
 }
 
 void ArbiterThread::StepGpu(Gpu& gpu, Nanos now) {
+  // Who rings when it has work need not be looked at, but now and then.
+  const bool everybody = gpu.rung || now - gpu.looked >= kSafetyPoll;
+  if (everybody) gpu.looked = now;
   gpu.rung = false;
   ++counters_.steps;
   for (auto& [id, member] : gpu.members) {
+    if (!everybody && gpu.scheduler.GateOf(id).ring) continue;
     const ProcessSample sample = member.pages->Sample(member.index, now);
     member.in_flight = sample.in_flight;
     gpu.scheduler.Observe(id, sample);

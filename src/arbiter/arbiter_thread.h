@@ -66,6 +66,7 @@ class ArbiterThread {
     std::map<std::uint64_t, Member> members;
     bool rung = false;
     std::optional<Nanos> next;
+    Nanos looked{0};  // at everybody, then
   };
 
   ArbiterThread(const Tuning& tuning, UniqueFd wake);

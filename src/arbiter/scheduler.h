@@ -92,8 +92,8 @@ struct ComputeUse {
 // lengths, without wasting time nobody uses. Pure: no clock, no threads; times are on any monotonic
 // scale that the caller keeps to. Not thread-safe.
 //
-// Call Observe for every process that may have changed, then Step, then bring the gates into force
-// and come back at next_step, or earlier when a process rings.
+// Call Observe for every process that may have changed (those told to ring have not until they do),
+// then Step, then bring the gates into force and come back at next_step, or when a process rings.
 class Scheduler {
  public:
   using TenantId = std::uint64_t;
@@ -119,8 +119,6 @@ class Scheduler {
   Gate GateOf(ProcessId process) const;
   // When to Step again though nobody rings; none = when somebody does.
   std::optional<Nanos> next_step() const { return next_step_; }
-  // Processes whose status page must be read before the next Step: all that do not ring.
-  bool MustWatch(ProcessId process) const { return !GateOf(process).ring; }
 
   // For tenants of several GPUs, whose turns begin together on all of them: see AlignTurns. A
   // tenant that follows here gets a turn when it is led, or when nobody else wants one. `led` is

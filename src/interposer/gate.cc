@@ -85,9 +85,10 @@ Verdict Judge(unsigned gpu, uint32_t word, uint64_t estimate, uint64_t now, uint
   const uint64_t cap = Load(&Control()->gpu[gpu].gate.cap_us) * kMicrosecond;
   if (cap == 0) return Verdict::kGo;
   const uint64_t in_flight = InFlight(gpu, now);
-  // What is larger than the cap goes alone.
-  if (in_flight == 0 || in_flight + estimate <= cap) return Verdict::kGo;
-  *above = Min(in_flight + estimate - cap, in_flight);
+  // What is larger than the cap goes alone. The cap is met to the nearest piece: two kernels of a
+  // little more than half of it must overlap, or the GPU waits for the host after each one.
+  if (in_flight == 0 || in_flight + estimate / 2 <= cap) return Verdict::kGo;
+  *above = Min(in_flight + estimate / 2 - cap, in_flight);
   return Verdict::kFull;
 }
 
