@@ -134,8 +134,8 @@ TEST_F(AgentConfigTest, ABadFileKeepsTheLastGoodOneUntilItIsMended) {
        "sharing: {mps: {resources: [{name: nvidia.com/gpu, replicas: 2}]}}\n",
        "runs no MPS daemon"},
       {"sharing:\n  timeSlicing:\n    resources: [{name: nvidia.com/gpu, replicas: 2}]\n"
-       "    isolation: {memory: plenty}\n",
-       "isolation.memory"},
+       "    isolation: {memory: plenty, compute: fair}\n",
+       "plenty"},
       {"flags: {deviceDiscoveryStrategy: tegra}\n", "deviceDiscoveryStrategy"},
   };
   double failed = 0;
