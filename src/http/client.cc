@@ -16,6 +16,7 @@
 #include <deque>
 #include <list>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -59,7 +60,7 @@ std::string_view ResponseHead::Find(std::string_view name) const {
   return {};
 }
 
-// Everything but the constructor, Open, Submit, Cancel, SetTls and Stop runs on thread_.
+// Everything but the constructor, Open, Submit, Cancel, SetTls, Post and Stop runs on thread_.
 class Client::Impl {
  public:
   explicit Impl(ClientOptions options)
@@ -82,12 +83,12 @@ class Client::Impl {
   CallId Submit(ClientRequest request, StreamHandler handler) {
     const CallId id = ++last_id_;
     auto call = std::make_shared<Call>(id, std::move(request), std::move(handler), io_);
-    asio::post(io_, [this, call] { Begin(call); });
+    Post([this, call] { Begin(call); });
     return id;
   }
 
   void Cancel(CallId id) {
-    asio::post(io_, [this, id] {
+    Post([this, id] {
       const auto found = calls_.find(id);
       if (found != calls_.end()) Drop(found->second);
     });
@@ -97,7 +98,7 @@ class Client::Impl {
     if (!options_.use_tls) return {};
     auto context = MakeClientContext(tls);
     if (!context.ok()) return context.error();
-    asio::post(io_, [this, context = *std::move(context), name = NameOf(tls)] {
+    Post([this, context = *std::move(context), name = NameOf(tls)] {
       tls_ = context;
       server_name_ = name;
       ++generation_;
@@ -107,16 +108,14 @@ class Client::Impl {
   }
 
   void Stop() {
+    {
+      std::lock_guard lock(gate_);
+      stopped_ = true;
+    }
     if (!thread_.joinable()) return;
     io_.stop();
     thread_.join();
-    for (const auto& [id, call] : calls_) {
-      if (call->line) call->line->connection->Close();  // which lets go of the call
-    }
-    for (const Idle& idle : idle_) idle.line.connection->Close();
-    calls_.clear();
-    waiting_.clear();
-    idle_.clear();
+    LetGo();
   }
 
  private:
@@ -159,7 +158,29 @@ class Client::Impl {
     return tls.server_name.empty() ? options_.host : tls.server_name;
   }
 
+  void Post(std::function<void()> task) {
+    std::lock_guard lock(gate_);
+    if (!stopped_) asio::post(io_, std::move(task));
+  }
+
+  // After the thread's end. A callback may own the owner of this client, so none may be left: not
+  // in a call, not in a connection, not in what was still to be run.
+  void LetGo() {
+    over_ = true;
+    for (const auto& [id, call] : calls_) {
+      if (call->line) call->line->connection->Close();
+    }
+    for (const Idle& idle : idle_) idle.line.connection->Close();
+    calls_.clear();
+    waiting_.clear();
+    idle_.clear();
+    sweep_.cancel();
+    io_.restart();
+    io_.poll();
+  }
+
   void Begin(const CallPtr& call) {
+    if (over_) return;
     calls_[call->id] = call;
     if (!IsClean(call->request)) {
       return End(call, Error{Code::kInvalidArgument,
@@ -275,6 +296,9 @@ class Client::Impl {
   TlsContext tls_;
   std::string server_name_;
   std::uint64_t generation_ = 0;
+  bool over_ = false;
+  std::mutex gate_;  // nothing is posted once stopped_ is set
+  bool stopped_ = false;
   std::size_t open_ = 0;  // connections, in use and idle
   std::map<CallId, CallPtr> calls_;
   std::deque<CallPtr> waiting_;

@@ -78,9 +78,10 @@ struct StreamHandler {
 // connections (a host name is looked up on a second one, made when it is first needed). Proxies,
 // redirects, cookies and compression are not supported. Thread-safe.
 //
-// Codes: kUnavailable: cannot connect, or the connection ended early; kDeadlineExceeded: a time-out;
-// kFailedPrecondition: the server's certificate or TLS itself is not acceptable; kDataLoss: not
-// HTTP; kResourceExhausted: over a limit; kInvalidArgument: a request with control characters.
+// Codes: kUnavailable: cannot connect, or the connection ended early; kDeadlineExceeded: a
+// time-out; kFailedPrecondition: the server's certificate or TLS itself is not acceptable;
+// kDataLoss: not HTTP; kResourceExhausted: over a limit; kInvalidArgument: a request with control
+// characters.
 class Client {
  public:
   using CallId = std::uint64_t;

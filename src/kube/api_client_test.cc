@@ -240,7 +240,7 @@ TEST_F(ApiClientTest, ARefusedWatchIsToldOnceAndTriedAgain) {
 
 TEST_F(ApiClientTest, AWatchThatIsNeverAnsweredIsTriedAgain) {
   ApiOptions options = HttpsBackend::Options();
-  options.timeout = milliseconds(50);
+  options.timeout = milliseconds(1000);
   const SystemClock clock;
   const auto hasty = *ApiClient::Create(backend_.MakeAccess(), options, clock);
   server().FailNext("watch", "*", {.instead = Break::kSilence});

@@ -293,8 +293,10 @@ TEST_P(ClientContract, LosesNothingBetweenStreams) {
     });
   }
   ASSERT_TRUE(recorder.WaitFor(6));
-  EXPECT_THAT(recorder.told(),
-              ElementsAre("sync", "update a", "update b", "update c", "update d", "update e"));
+  EXPECT_EQ(recorder.told()[0], "sync");
+  // In whatever order the server made them: each request may have a connection of its own.
+  EXPECT_THAT(recorder.told(), UnorderedElementsAre("sync", "update a", "update b", "update c",
+                                                    "update d", "update e"));
   RunOn(executor_, [&] { watch.reset(); });
 }
 
