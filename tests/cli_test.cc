@@ -339,6 +339,7 @@ TEST_F(CliTest, EveryCommandHelps) {
       {{"config", "check"}, "every problem"},
       {{"config", "show"}, "effective configuration"},
       {{"agent"}, "to the kubelet"},
+      {{"controller"}, "ClusterPolicies"},
       {{"demo"}, "whole story"},
       {{"sim"}, "simulated nodes"},
   };

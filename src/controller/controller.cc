@@ -103,9 +103,6 @@ Feed::Takers Controller::NodeTakers() {
       update(object);
       object.clear();
     }
-    // What the list took has to go back to the system: it was many times what is kept.
-    deps_.executor.Cancel(trim_timer_);
-    trim_timer_ = deps_.executor.PostAfter(kTrim, [] { ::malloc_trim(0); });
     return true;
   };
   return takers;
@@ -220,6 +217,10 @@ void Controller::Reconcile() {
   WriteNodes(std::move(actions.nodes));
   Tell(actions.notices);
   Publish(actions.assessment);
+  // Objects that pass through are many times what is kept of them; once it is quiet, the memory
+  // they took goes back to the system.
+  deps_.executor.Cancel(trim_timer_);
+  trim_timer_ = deps_.executor.PostAfter(kTrim, [] { ::malloc_trim(0); });
   if (const auto next = retries_.Next(deps_.clock.Now())) {
     Schedule(*next - deps_.clock.Now());
   }
