@@ -69,6 +69,7 @@ def _with_kubeconfig(name):
 def controller_manager():
     return _with_kubeconfig("kube-controller-manager") + [
         "--use-service-account-credentials=true",
+        "--kube-api-qps=1000", "--kube-api-burst=2000",  # for stories with thousands of nodes
         f"--service-account-private-key-file={PKI}/service-account.key",
         f"--root-ca-file={PKI}/ca.crt",
     ]
