@@ -22,10 +22,16 @@
 namespace aliquot::sim::cuda::testing {
 namespace {
 
-// "caught PATH..." — whatever way leads to the driver leads to the interposer.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int kDeepBind = 0;  // the sanitizer ends programs that use it
+#else
+constexpr int kDeepBind = RTLD_DEEPBIND;
+#endif
+
+// "caught PATH...": whatever way leads to the driver leads to the interposer.
 void Caught(const Arguments& paths) {
   for (const std::string& path : paths) {
-    for (const int flags : {RTLD_NOW, RTLD_LAZY | RTLD_DEEPBIND, RTLD_NOW | RTLD_NOLOAD}) {
+    for (const int flags : {RTLD_NOW, RTLD_LAZY | kDeepBind, RTLD_NOW | RTLD_NOLOAD}) {
       void* library = ::dlopen(path.c_str(), flags);
       if (library == nullptr || ::dlsym(library, "aliquotInterposerVersion") == nullptr) {
         Fail(__FILE__, __LINE__, path + " with flags " + std::to_string(flags));
