@@ -71,7 +71,7 @@ struct Tuning {
   Nanos latency_burst = std::chrono::milliseconds(50);
   Nanos capped_burst = std::chrono::milliseconds(5);
   Nanos forget = std::chrono::milliseconds(50);    // idle for so long = no longer active
-  Nanos recent = std::chrono::milliseconds(5);     // caps remember others for so long
+  Nanos recent = std::chrono::milliseconds(100);   // caps remember others for so long
   Nanos residence = std::chrono::seconds(1);       // in flight for so long = persistent kernel
   Nanos slice = std::chrono::microseconds(2048);   // the hardware's time slice
   Nanos classify = std::chrono::milliseconds(10);  // time constant of "backlogged"
