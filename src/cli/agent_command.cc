@@ -144,7 +144,7 @@ void Run(Options& options, Console& console) {
   if (!options.agent.state_dir.empty()) options.agent.shares.state_dir = options.agent.state_dir;
   if (options.agent.shares.library_dir.empty()) options.agent.shares.library_dir = LibraryDir();
 
-  auto* surroundings = new Surroundings(options.verbose);
+  auto surroundings = std::make_unique<Surroundings>(options.verbose);
   const Logger& log = surroundings->log;
   // A simulated node that is kept nowhere is a new one at every start: there is nothing to change.
   if (const std::string state = MigState(options); !state.empty()) {
@@ -178,7 +178,11 @@ void Run(Options& options, Console& console) {
     return source;
   };
   auto agent = agent::Agent::Start(options.agent, surroundings->clock, log, surroundings->recent);
-  if (!agent.ok()) return console.Fail(agent.error());
+  if (!agent.ok()) {
+    // A driver that hangs may have kept its thread, which goes on using them.
+    static_cast<void>(surroundings.release());
+    return console.Fail(agent.error());
+  }
   rpc::KeepGrpc();
   log.Info("agent started", {{"version", agent::kVersion}});
   int number = 0;
