@@ -52,7 +52,7 @@ asan tsan: deps
 
 fuzz: deps
 	@cmake --preset fuzz $(CMAKE_QUIET)
-	@cmake --build build/fuzz -j$(JOBS)
+	@cmake --build build/fuzz -j$(JOBS) --target fuzzers
 	@tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
 
 bench: build
