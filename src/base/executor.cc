@@ -24,22 +24,18 @@ void ThreadExecutor::Stop() {
 // Immediate tasks are timers that are due since the epoch: they keep posting order by id and go
 // before any timer.
 void ThreadExecutor::Post(Task task) {
-  {
-    std::lock_guard lock(mutex_);
-    if (stopping_) return;
-    queue_.emplace(std::make_pair(Clock::TimePoint::min(), next_id_++), std::move(task));
-  }
+  std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  queue_.emplace(std::make_pair(Clock::TimePoint::min(), next_id_++), std::move(task));
+  // Under the lock: the task may be what makes somebody destroy this executor.
   wake_.notify_one();
 }
 
 Executor::TimerId ThreadExecutor::PostAfter(Clock::Duration delay, Task task) {
-  TimerId id = 0;
-  {
-    std::lock_guard lock(mutex_);
-    if (stopping_) return 0;
-    id = next_id_++;
-    queue_.emplace(std::make_pair(std::chrono::steady_clock::now() + delay, id), std::move(task));
-  }
+  std::lock_guard lock(mutex_);
+  if (stopping_) return 0;
+  const TimerId id = next_id_++;
+  queue_.emplace(std::make_pair(std::chrono::steady_clock::now() + delay, id), std::move(task));
   wake_.notify_one();
   return id;
 }

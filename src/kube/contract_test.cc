@@ -67,7 +67,10 @@ class ClientContract : public testing::TestWithParam<std::string> {
     ASSERT_TRUE(made.ok() || made.error().code == Code::kAlreadyExists) << made.error().message;
     Clean();
   }
-  void TearDown() override { Clean(); }
+  void TearDown() override {
+    Clean();
+    backend_.reset();  // its threads post to the executor
+  }
   void Clean() {
     for (const char* name : {"a", "b", "c", "d", "e"}) EXPECT_TRUE(Remove(Map(name)).ok());
     for (const char* name : {"contract-a", "contract-b"}) {
