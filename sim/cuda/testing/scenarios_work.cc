@@ -38,8 +38,8 @@ CUdeviceptr Word() {
 }
 
 // Keeps what follows behind it, so that all of it is enqueued before any of it runs.
-// A single block, which leaves room on the GPU for others.
-void Block(CUstream stream) { EXPECT_OK(LaunchSpin(Kernel("spin"), 30'000'000, stream, 1)); }
+// A single block, which leaves room on the GPU for others; long enough for a busy machine.
+void Block(CUstream stream) { EXPECT_OK(LaunchSpin(Kernel("spin"), 150'000'000, stream, 1)); }
 
 // Simulated time is exact however late a thread woke: back-to-back kernels have no gaps.
 void EventTimes() {
