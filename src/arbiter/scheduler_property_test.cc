@@ -53,7 +53,7 @@ double Solo(const std::vector<Load>& loads, std::uint64_t tenant,
 }
 
 // What starvation freedom means in numbers: over one second every tenant gets its share of the GPU
-// time that was spent, less two points, or all it can use.
+// time that was spent, less `slack`, or that part of its speed alone, less three points more.
 void CheckShares(const std::vector<int>& kernels_us,
                  const arbiter::testing::GpuConstants& constants, unsigned most_weight,
                  double slack) {
