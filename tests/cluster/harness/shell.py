@@ -18,6 +18,22 @@ class Unable(Failure):
     """This machine lacks what the cluster needs: nothing that was tested has failed."""
 
 
+class Stopped(BaseException):
+    """Somebody told this program to end."""
+
+
+def _stop(number, _):
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)  # the end is near, and has work to do
+    raise Stopped(signal.Signals(number).name)
+
+
+def stop_in_order():
+    """From now on a signal that asks this program to end raises Stopped."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _stop)
+
+
 def _end_group(process):
     """Ends a program and those that it started."""
     for number in (signal.SIGTERM, signal.SIGKILL):
