@@ -174,9 +174,9 @@ def build():
     """Installs and builds whatever is missing, which takes some ten minutes of two cores the first
     time. Unable if it cannot be fetched."""
     _install()
-    with _only_builder():
-        if not built():
+    if not built():
+        with _only_builder():
             _build_missing()
-        for programs in _wanted():
-            programs.use()
-        _remove_unused()
+            _remove_unused()
+    for programs in _wanted():
+        programs.use()
