@@ -4,8 +4,9 @@
 // The figures of the agent as it runs: the real program as a process of its own on SIMULATED nodes,
 // beside the kubelet stand-in in this process.
 //
-//   agent_bench [--agent PROGRAM] [binary|idle|start|allocate|update|change|soak|long-soak]...
+//   agent_bench [--agent PROGRAM] [PART]...
 //
+// Parts: binary, idle, cluster, start, allocate, update, change, soak, long-soak.
 // One report line per figure; exit status 1 if a limit is broken. Without a part, all but the last.
 #include <algorithm>
 #include <chrono>
@@ -14,6 +15,7 @@
 #include <thread>
 
 #include "bench/agent_rig.h"
+#include "bench/cluster_rig.h"
 #include "bench/report.h"
 #include "sim/control/control.h"
 
@@ -27,7 +29,8 @@ constexpr char kGpu[] = "nvidia.com/gpu";
 constexpr char kRenamed[] = "nvidia.com/gpu.shared";
 constexpr std::size_t kGpus = 8;
 constexpr std::size_t kManyReplicas = 1250;  // 10,000 devices
-constexpr double kMiB = 1024;                // in KiB
+constexpr char kClusterNode[] = "gpu-node.example.internal";
+constexpr double kMiB = 1024;  // in KiB
 
 std::string Title(std::size_t replicas) { return fmt::format("8 GPUs x {} replicas", replicas); }
 
@@ -62,6 +65,72 @@ void Idle(const std::string& agent, Report& report) {
   report.Section("Idle, 5 s after start, list read by the stand-in (simulated A100)");
   IdleWith(agent, 10, 15, report);
   IdleWith(agent, kManyReplicas, 40, report);
+}
+
+void ReportMemory(const std::string& when, const AgentRig& rig, double limit_mib, Report& report) {
+  const Usage usage = rig.usage();
+  report.Line("resident memory, " + when, static_cast<double>(usage.rss_kib) / kMiB, limit_mib,
+              "MiB",
+              fmt::format(" (not files {:.1f})", static_cast<double>(usage.anonymous_kib) / kMiB));
+}
+
+std::vector<std::string> InCluster(const ClusterRig& cluster) {
+  return {"--cluster",   "on",         "--kubeconfig", cluster.kubeconfig(),
+          "--node-name", kClusterNode, "--namespace",  kNamespace};
+}
+
+void ChangeOnce(ClusterRig& cluster, AgentRig& rig, std::size_t replicas) {
+  PutConfiguration(cluster.cluster(), TimeSlicing(replicas));
+  rig.Await(kGpu, kGpus * replicas);
+}
+
+// What comes along on a node without a change: the kubelet reports, a pod is placed, metrics are
+// scraped, a person looks.
+void WorkOnce(ClusterRig& cluster, AgentRig& rig, int beat) {
+  const boost::json::value report = {{"status", {{"beat", beat}}}};
+  Require(cluster.cluster()
+              .Patch({kube::kNodes, "", kClusterNode, "status"}, kube::PatchType::kMerge, report)
+              .ok(),
+          "a report of the node");
+  Require(rig.kubelet().Place("pod", "main", kGpu, 1).ok(), "a placement");
+  rig.kubelet().Remove("pod");
+  rig.Page("/metrics");
+  rig.Page("/statusz");
+}
+
+// As administrators run it: the policy and the configuration come from an API server over TLS.
+void Cluster(const std::string& agent, Report& report) {
+  report.Section(
+      "Following an API server over TLS (simulated A100; the server is in this process)");
+  ClusterRig cluster(true);
+  Require(cluster.cluster().Put(kube::kNodes, RealisticNode(kClusterNode)).ok(), "the Node");
+  PutConfiguration(cluster.cluster(), TimeSlicing(10));
+  {
+    AgentRig rig({.agent = agent, .config = "", .arguments = InCluster(cluster)});
+    rig.Start();
+    rig.Await(kGpu, kGpus * 10);
+    Pause(seconds(25));
+    ReportMemory("25 s after the start", rig, 15, report);
+    constexpr int kTimes = 100;
+    for (int i = 0; i < kTimes; ++i) {
+      ChangeOnce(cluster, rig, 9 + static_cast<std::size_t>(i % 2));
+      WorkOnce(cluster, rig, i);
+      Pause(milliseconds(1100));
+    }
+    ReportMemory(fmt::format("1 s after {} changes, pods and scrapes", kTimes), rig, 15, report);
+    Pause(seconds(30));
+    ReportMemory("30 s later", rig, 15, report);
+    for (int i = 0; i < kTimes; ++i) WorkOnce(cluster, rig, i);
+    ReportMemory(fmt::format("after {} more pods and scrapes, no change", kTimes), rig, 15, report);
+  }
+  const std::string no_gpu = cluster.directory() + "/host";
+  std::filesystem::create_directories(no_gpu + "/sys/bus");
+  std::vector<std::string> arguments = InCluster(cluster);
+  arguments.insert(arguments.end(), {"--host-root", no_gpu});
+  AgentRig rig({.agent = agent, .node = "", .config = "", .arguments = arguments});
+  rig.Start();
+  Pause(seconds(25));
+  ReportMemory("node without a GPU", rig, 6, report);
 }
 
 void StartUp(const std::string& agent, Report& report) {
@@ -227,6 +296,7 @@ int Main(int argc, char** argv) {
   const std::vector<std::pair<std::string, void (*)(const std::string&, Report&)>> parts = {
       {"binary", Binary},
       {"idle", Idle},
+      {"cluster", Cluster},
       {"start", StartUp},
       {"allocate", Allocate},
       {"update", Update},
@@ -244,7 +314,7 @@ int Main(int argc, char** argv) {
                      [&](const auto& part) { return part.first == name; })) {
       fmt::print(stderr,
                  "usage: agent_bench [--agent PROGRAM] "
-                 "[binary|idle|start|allocate|update|change|soak|long-soak]...\n");
+                 "[binary|idle|cluster|start|allocate|update|change|soak|long-soak]...\n");
       return 2;
     }
   }

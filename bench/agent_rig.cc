@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "http/test_client.h"
 
 namespace aliquot::bench {
 namespace {
@@ -36,6 +37,12 @@ void Require(bool condition, const std::string& what) {
   std::exit(1);
 }
 
+std::string NewDirectory() {
+  std::string name = (fs::temp_directory_path() / "aliquot-bench-XXXXXX").string();
+  Require(::mkdtemp(name.data()) != nullptr, "a directory in " + name);
+  return name;
+}
+
 Usage Usage::Of(pid_t pid) {
   const std::string proc = fmt::format("/proc/{}", pid);
   Usage usage;
@@ -54,12 +61,10 @@ Usage Usage::Of(pid_t pid) {
 }
 
 AgentRig::AgentRig(Options options) : options_(std::move(options)) {
-  std::string name = (fs::temp_directory_path() / "aliquot-bench-XXXXXX").string();
-  Require(::mkdtemp(name.data()) != nullptr, "a directory in " + name);
-  directory_ = name;
+  directory_ = NewDirectory();
   fs::create_directories(directory_ + "/device-plugins");
   fs::create_directories(sim_state());
-  WriteConfig(options_.config);
+  if (!options_.config.empty()) WriteConfig(options_.config);
   rpc::KubeletStandin::Options standin;
   standin.directory = directory_ + "/device-plugins";
   auto kubelet = rpc::KubeletStandin::Start(std::move(standin));
@@ -76,18 +81,20 @@ AgentRig::~AgentRig() {
 
 void AgentRig::Start() {
   std::vector<std::string> arguments = {"agent",
-                                        "--node",
-                                        options_.node,
-                                        "--config-file",
-                                        directory_ + "/config.yaml",
                                         "--kubelet-socket",
                                         directory_ + "/device-plugins/kubelet.sock",
                                         "--cdi-root",
                                         directory_ + "/cdi",
                                         "--state-dir",
                                         directory_ + "/state",
+                                        "--run-dir",
+                                        directory_ + "/run",
                                         "--listen",
                                         "127.0.0.1:0"};
+  if (!options_.node.empty()) arguments.insert(arguments.end(), {"--node", options_.node});
+  if (!options_.config.empty()) {
+    arguments.insert(arguments.end(), {"--config-file", directory_ + "/config.yaml"});
+  }
   arguments.insert(arguments.end(), options_.arguments.begin(), options_.arguments.end());
   auto agent = cli::ChildProcess::Start(arguments, {{"ALIQUOT_SIM_STATE", sim_state()}},
                                         directory_ + "/agent.log", options_.agent);
@@ -98,6 +105,7 @@ void AgentRig::Start() {
 void AgentRig::Stop() {
   const int status = agent_->Stop();
   agent_.reset();
+  port_ = 0;
   Require(status == 0, fmt::format("the agent ended with status {}", status));
 }
 
@@ -113,6 +121,19 @@ void AgentRig::Await(const std::string& resource, std::size_t count) {
   agent_.reset();  // exiting does not end it
   Require(false, fmt::format("{} of {} at the stand-in; the agent's log:\n{}", count, resource,
                              log.ok() ? *log : ""));
+}
+
+std::string AgentRig::Page(const std::string& path) {
+  if (port_ == 0) {
+    const auto log = ReadFile(directory_ + "/agent.log");
+    const std::string text = log.ok() ? *log : "";
+    const std::size_t at = text.find(" port=", text.rfind("status pages served"));
+    Require(at != std::string::npos, "the port of the status pages is not in the log:\n" + text);
+    port_ = static_cast<std::uint16_t>(std::strtoul(text.c_str() + at + 6, nullptr, 10));
+  }
+  std::string answer = http::Fetch(port_, path);
+  Require(answer.starts_with("HTTP/1.1 200"), path + ": " + answer);
+  return answer.substr(answer.find("\r\n\r\n") + 4);
 }
 
 std::string TimeSlicing(std::size_t replicas, bool renamed) {

@@ -16,6 +16,9 @@ namespace aliquot::bench {
 // Ends the program with a message unless `condition`.
 void Require(bool condition, const std::string& what);
 
+// A new temporary directory, which the caller removes.
+std::string NewDirectory();
+
 // What the kernel says of a process.
 struct Usage {
   std::size_t rss_kib = 0;        // VmRSS
@@ -33,9 +36,9 @@ struct Usage {
 class AgentRig {
  public:
   struct Options {
-    std::string agent;  // path of the program
-    std::string node = "a100-40gb-x8";
-    std::string config;                  // text of the configuration file
+    std::string agent;                   // path of the program
+    std::string node = "a100-40gb-x8";   // empty = this machine
+    std::string config;                  // text of the configuration file; empty = none
     std::vector<std::string> arguments;  // added to the agent's
   };
 
@@ -56,12 +59,15 @@ class AgentRig {
   rpc::KubeletStandin& kubelet() { return *kubelet_; }
   Usage usage() const { return Usage::Of(agent_->pid()); }
   std::string sim_state() const { return directory_ + "/sim"; }
+  // The body of a status page.
+  std::string Page(const std::string& path);
 
  private:
   const Options options_;
   std::string directory_;
   std::unique_ptr<rpc::KubeletStandin> kubelet_;
   std::unique_ptr<cli::ChildProcess> agent_;
+  std::uint16_t port_ = 0;  // of the status pages; 0 = not known yet
 };
 
 // A time-slicing configuration of all GPUs.

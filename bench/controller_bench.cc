@@ -4,22 +4,18 @@
 // What `aliquot controller` costs with thousands of nodes: the real program as a process of its
 // own, over HTTP to an API server in this one whose nodes are made up, but as large as real ones.
 #include <fmt/format.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <boost/json/serialize.hpp>
 #include <chrono>
-#include <filesystem>
 #include <string>
 #include <thread>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "bench/agent_rig.h"
+#include "bench/cluster_rig.h"
 #include "bench/report.h"
 #include "cli/agent_process.h"
-#include "kube/fake_api_server.h"
-#include "kube/fake_cluster.h"
 
 namespace aliquot::bench {
 namespace {
@@ -28,7 +24,6 @@ namespace json = boost::json;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
-constexpr char kNamespace[] = "gpu-operator";
 constexpr double kNodeReports = 300;  // seconds between two reports of a kubelet's unchanged status
 
 double Since(steady_clock::time_point begin) {
@@ -45,42 +40,6 @@ double PeakMib(pid_t pid) {
 
 std::string NodeName(int index) { return fmt::format("gpu-node-{:05}.example.internal", index); }
 
-// With 40 labels, 50 images and the managedFields that come of it: about 20 KiB as JSON, as on
-// a node in production.
-kube::Object RealisticNode(int index) {
-  json::object labels = {{"nvidia.com/gpu.present", "true"}, {"kubernetes.io/os", "linux"}};
-  for (int i = 0; i < 38; ++i) {
-    labels[fmt::format("feature.node.kubernetes.io/cpu-cpuid.FEATURE{:02}", i)] = "true";
-  }
-  json::array images;
-  for (int i = 0; i < 50; ++i) {
-    images.push_back({{"names",
-                       {fmt::format("registry.example.com/team/service-{}@sha256:{:064x}", i, i),
-                        fmt::format("registry.example.com/team/service-{}:v1.{}.0", i, i)}},
-                      {"sizeBytes", 100000000 + i}});
-  }
-  json::array conditions;
-  for (const char* type : {"MemoryPressure", "DiskPressure", "PIDPressure", "Ready"}) {
-    conditions.push_back({{"type", type},
-                          {"status", std::string(type) == "Ready" ? "True" : "False"},
-                          {"reason", "KubeletReports"},
-                          {"message", "the kubelet says that all is well with this"},
-                          {"lastHeartbeatTime", "2026-01-01T00:00:00Z"}});
-  }
-  json::object annotations;
-  for (int i = 0; i < 8; ++i)
-    annotations[fmt::format("example.com/note-{}", i)] = std::string(80, 'x');
-  json::object fields;
-  for (int i = 0; i < 90; ++i)
-    fields[fmt::format("f:some.example.com/field-{:02}", i)] = json::object();
-  return {{"metadata",
-           {{"name", NodeName(index)},
-            {"labels", std::move(labels)},
-            {"annotations", {{"example.com/fields", json::serialize(fields)}}}}},
-          {"spec", {{"podCIDR", "10.0.0.0/24"}}},
-          {"status", {{"conditions", std::move(conditions)}, {"images", std::move(images)}}}};
-}
-
 kube::Object ReadyPod(int index) {
   return {{"metadata",
            {{"name", fmt::format("aliquot-agent-{:05}", index)},
@@ -93,7 +52,7 @@ kube::Object ReadyPod(int index) {
 
 void Fill(kube::FakeCluster& cluster, int nodes) {
   for (int i = 0; i < nodes; ++i) {
-    Require(cluster.Put(kube::kNodes, RealisticNode(i)).ok(), "cannot make a node");
+    Require(cluster.Put(kube::kNodes, RealisticNode(NodeName(i))).ok(), "cannot make a node");
     Require(cluster.Put(kube::kPods, ReadyPod(i)).ok(), "cannot make a pod");
   }
   const kube::Object daemon_set = {
@@ -157,30 +116,17 @@ void Beat(kube::FakeCluster& cluster, int nodes, seconds duration) {
 }
 
 void Run(const std::string& program, int nodes, int rest, Report& report) {
-  char directory[] = "/tmp/aliquot-controller-bench-XXXXXX";
-  Require(::mkdtemp(directory) != nullptr, "cannot make a directory");
-  const SystemClock clock;
-  kube::FakeCluster cluster(clock);
+  ClusterRig rig(false);
+  kube::FakeCluster& cluster = rig.cluster();
+  kube::FakeApiServer& server = rig.server();
   Fill(cluster, nodes);
-  kube::FakeApiServer server(cluster, {});
-  const std::string kubeconfig = std::string(directory) + "/kubeconfig";
-  Require(
-      WriteFileAtomically(
-          kubeconfig,
-          fmt::format("apiVersion: v1\nkind: Config\ncurrent-context: bench\n"
-                      "clusters: [{{name: bench, cluster: {{server: 'http://127.0.0.1:{}'}}}}]\n"
-                      "users: [{{name: bench, user: {{token: none}}}}]\n"
-                      "contexts: [{{name: bench, context: {{cluster: bench, user: bench}}}}]\n",
-                      server.port()))
-          .ok(),
-      "cannot write the kubeconfig");
 
   report.Section(fmt::format("Controller with {} nodes of {} KiB", nodes,
-                             json::serialize(RealisticNode(0)).size() / 1024));
+                             json::serialize(RealisticNode(NodeName(0))).size() / 1024));
   auto begin = steady_clock::now();
   auto controller = cli::ChildProcess::Start(
-      {"controller", "--listen=", "--namespace", kNamespace, "--kubeconfig", kubeconfig}, {},
-      std::string(directory) + "/log", program);
+      {"controller", "--listen=", "--namespace", kNamespace, "--kubeconfig", rig.kubeconfig()}, {},
+      rig.directory() + "/log", program);
   Require(controller.ok(), "cannot start the controller");
   const pid_t pid = (*controller)->pid();
   Await([&] { return StateOf(cluster) == "ready" && Labelled(cluster) == nodes; }, "the labels");
@@ -219,7 +165,6 @@ void Run(const std::string& program, int nodes, int rest, Report& report) {
   report.Line("policy changed to other labels on every node",
               fmt::format("{:.2f} s, {:.0f} nodes/s", Since(begin), nodes / Since(begin)));
   Require((*controller)->Stop() == 0, "the controller did not end well");
-  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

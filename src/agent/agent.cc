@@ -3,7 +3,6 @@
 #include "agent/agent.h"
 
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <filesystem>
 #include <future>
@@ -363,10 +362,9 @@ void Agent::Impl::OnNode(const kube::Object* node) {
 void Agent::Impl::Heartbeat() {
   pages_.Beat();
   Publish();
-  // A plan and its list leave holes of their size behind; the node's memory is worth a walk through
-  // the heap once it is quiet.
-  if (std::exchange(lists_changed_, false)) ::malloc_trim(0);
-  if (gpu_wait_) ReleaseIdleMemory();
+  // A plan and its list leave holes of their size behind, and pages of code that is not needed
+  // again before the next change. The node's memory is worth looking for them once it is quiet.
+  if (std::exchange(lists_changed_, false) || gpu_wait_) ReleaseIdleMemory();
   executor_.PostAfter(kHeartbeat, [this] { Heartbeat(); });
 }
 
