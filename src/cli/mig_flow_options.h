@@ -25,7 +25,7 @@ struct MigFlowFlags {
   bool stop_host_clients = false;
   bool allow_reboot = false;
   bool skip_reset = false;
-  std::string host_command = "nsenter --target 1 --mount --uts --ipc --net --pid --";
+  std::string host_command;
   std::string reboot_command;
 };
 
