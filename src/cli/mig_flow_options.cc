@@ -48,10 +48,16 @@ OnHost HostRunner(const std::vector<std::string>& prefix, const std::string& hos
   };
 }
 
-mig::NvmlMigDriver::Host DriverHost(const OnHost& on_host) {
+mig::NvmlMigDriver::Host DriverHost(const OnHost& on_host, const std::string& driver_root) {
+  // A driver in a container has its programs there.
+  std::vector<std::string> command;
+  if (!driver_root.empty() && driver_root != "/") command = {"chroot", driver_root};
+  command.insert(command.end(), {"nvidia-smi", "--gpu-reset", "-i"});
   mig::NvmlMigDriver::Host host;
-  host.reset = [on_host](const std::string& bus_id) -> Status {
-    const auto status = on_host({"nvidia-smi", "--gpu-reset", "-i", bus_id});
+  host.reset = [on_host, command](const std::string& bus_id) -> Status {
+    std::vector<std::string> whole = command;
+    whole.push_back(bus_id);
+    const auto status = on_host(whole);
     if (!status.ok()) return status.error();
     if (*status == 0) return {};
     return Error{Code::kAborted,
@@ -128,9 +134,8 @@ void AddMigFlowOptions(CLI::App& command, MigFlowFlags& flags) {
       ->envname("ALIQUOT_REBOOT_COMMAND");
 }
 
-Result<agent::MigAgentOptions> ResolveMigFlow(const MigFlowFlags& flags, bool simulated,
-                                              const std::string& state_dir,
-                                              const std::string& host_root, Console& console) {
+Result<agent::MigAgentOptions> ResolveMigFlow(const MigFlowFlags& flags, const MigFlowPlace& place,
+                                              Console& console) {
   agent::MigAgentOptions options;
   MigOptions hooks;
   hooks.hooks_file = flags.hooks_file;
@@ -147,19 +152,21 @@ Result<agent::MigAgentOptions> ResolveMigFlow(const MigFlowFlags& flags, bool si
   for (const std::string& name : Words(flags.clients, ',')) options.node.clients.insert(name);
   options.node.host_clients = *std::move(services);
   options.node.allow_reset = !flags.skip_reset;
-  options.node.state_dir = state_dir;
-  options.node.boot_id = mig::BootId(host_root);
+  options.node.state_dir = place.state_dir;
+  options.node.boot_id = mig::BootId(place.host_root);
 
-  options.host.state_dir = state_dir;
+  options.host.state_dir = place.state_dir;
   options.host.hooks = *std::move(file);
   options.host.hook_environment = {{"MIG_PARTED_HOOKS_FILE", flags.hooks_file}};
   const bool named = !flags.reboot_command.empty();
-  if (simulated && !named && flags.host_command.empty()) return options;
-  options.host.on_host = HostRunner(Words(flags.host_command, ' '), host_root);
-  if (named || !simulated) {
+  if (place.simulated && !named && flags.host_command.empty()) return options;
+  options.host.on_host = HostRunner(Words(flags.host_command, ' '), place.host_root);
+  if (named || !place.simulated) {
     options.host.reboot_command = Words(named ? flags.reboot_command : kReboot, ' ');
   }
-  if (!simulated) options.node.driver_host = DriverHost(options.host.on_host);
+  if (!place.simulated) {
+    options.node.driver_host = DriverHost(options.host.on_host, place.driver_root);
+  }
   return options;
 }
 

@@ -31,10 +31,17 @@ struct MigFlowFlags {
 
 void AddMigFlowOptions(CLI::App& command, MigFlowFlags& flags);
 
+// Where the flow works.
+struct MigFlowPlace {
+  bool simulated = false;
+  std::string state_dir;
+  std::string host_root;    // where the host's /proc is; empty = /
+  std::string driver_root;  // of the driver, on the host
+};
+
 // Reads the files that are named; problems of them go to `console.err`, too. On a simulated node
 // nothing of this machine is touched unless a flag names it.
-Result<agent::MigAgentOptions> ResolveMigFlow(const MigFlowFlags& flags, bool simulated,
-                                              const std::string& state_dir,
-                                              const std::string& host_root, Console& console);
+Result<agent::MigAgentOptions> ResolveMigFlow(const MigFlowFlags& flags, const MigFlowPlace& place,
+                                              Console& console);
 
 }  // namespace aliquot::cli

@@ -148,6 +148,7 @@ TEST(Plan, WaitsForConfigMapsItHasNotSeen) {
   EXPECT_THAT(actions.statuses, IsEmpty());
   observed.config_maps["c"] = ConfigKeys{{"any", ""}};
   observed.config_maps["m"] = ConfigKeys{{"layouts.yaml", ""}};
+  observed.config_maps["u"] = ConfigKeys{{"clients.yaml", ""}};
   EXPECT_THAT(ErrorMessage(Plan(observed, kNow)),
               HasSubstr("ConfigMap gpu-operator/m has no key \"config.yaml\"; it has "
                         "layouts.yaml"));
