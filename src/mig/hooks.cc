@@ -3,6 +3,7 @@
 #include "mig/hooks.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,7 +123,7 @@ ParsedHooksFile ParseHooksFile(std::string_view text) {
   return parsed;
 }
 
-Status RunProgram(const Hook& program) {
+Result<int> RunForStatus(const Hook& program) {
   std::vector<std::string> argv = {program.command};
   argv.insert(argv.end(), program.args.begin(), program.args.end());
   std::vector<std::string> envp = EnvironmentWith(program.envs);
@@ -132,19 +133,35 @@ Status RunProgram(const Hook& program) {
   if (!program.workdir.empty()) {
     ::posix_spawn_file_actions_addchdir_np(&actions, program.workdir.c_str());
   }
+  // An agent blocks and ignores signals that its programs are to receive.
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::posix_spawnattr_setsigmask(&attributes, &set);
+  ::sigaddset(&set, SIGPIPE);
+  ::posix_spawnattr_setsigdefault(&attributes, &set);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = -1;
-  const int failure = ::posix_spawnp(&pid, program.command.c_str(), &actions, nullptr,
+  const int failure = ::posix_spawnp(&pid, program.command.c_str(), &actions, &attributes,
                                      Pointers(argv).data(), Pointers(envp).data());
+  ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
   if (failure != 0) return ErrnoError(fmt::format("cannot run \"{}\"", program.command), failure);
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return Error{Code::kAborted, WIFEXITED(status) ? fmt::format("\"{}\" ended with status {}",
-                                                               program.command, WEXITSTATUS(status))
-                                                 : fmt::format("\"{}\" was killed by signal {}",
-                                                               program.command, WTERMSIG(status))};
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  return Error{Code::kAborted,
+               fmt::format("\"{}\" was killed by signal {}", program.command, WTERMSIG(status))};
+}
+
+Status RunProgram(const Hook& program) {
+  const auto status = RunForStatus(program);
+  if (!status.ok()) return status.error();
+  if (*status == 0) return {};
+  return Error{Code::kAborted,
+               fmt::format("\"{}\" ended with status {}", program.command, *status)};
 }
 
 Status RunHooks(const std::vector<Hook>& hooks,
