@@ -231,11 +231,15 @@ Status Agent::Impl::StartPlugins() {
   transport_ =
       std::make_unique<rpc::DevicePluginServers>(*poller_, directory, rpc::NewInstanceId());
   if (!socket.empty()) registrar_ = std::make_unique<rpc::KubeletClient>(socket);
-  shares_.emplace(options_.shares, clock_, log_, registry_, [this] {
+  const auto changed = [this] {
     if (monitor_) monitor_->WatchProcesses((*shares_)->process_interval());
     if (containers_) containers_->AskEvery((*shares_)->held_interval());
     if (reconciler_) Publish();
-  });
+  };
+  const auto tell = [this](const PodNews& news) {
+    if (cluster_) cluster_->TellPod(news);
+  };
+  shares_.emplace(options_.shares, executor_, clock_, log_, registry_, changed, tell);
   plugins_ =
       std::make_unique<deviceplugin::PluginManager>(deviceplugin::PluginManager::Dependencies{
           executor_, clock_, log_, *transport_, registrar_.get(), *directory_, this});

@@ -83,12 +83,7 @@ Status EnforcedShares::StartManager() {
   if (!manager_) {
     manager_ = std::make_unique<grants::GrantManager>(grants::GrantManager::Dependencies{
         dependencies_.clock, dependencies_.log, store_, *server_, processes_, grants::RandomId,
-        [this](const grants::Report& report) {
-          const grants::Holder holder = report.holder.value_or(grants::Holder{});
-          dependencies_.metrics.CountViolation(
-              holder.pod_namespace, holder.pod, holder.container, report.violation.device,
-              grants::NameOf(report.violation.kind), report.killed ? "killed" : "reported");
-        }});
+        [this](const grants::Report& report) { OnViolation(report); }});
   }
   if (manager_->error().empty()) return {};
   if (Status started = manager_->Start(); !started.ok()) return started;
@@ -176,6 +171,25 @@ void EnforcedShares::SetHeld(const std::vector<rpc::HeldDevices>& held) {
   }
   manager_->SetHeld(ids);
   Publish();
+}
+
+void EnforcedShares::OnViolation(const grants::Report& report) {
+  const grants::Holder holder = report.holder.value_or(grants::Holder{});
+  dependencies_.metrics.CountViolation(
+      holder.pod_namespace, holder.pod, holder.container, report.violation.device,
+      grants::NameOf(report.violation.kind), report.killed ? "killed" : "reported");
+  if (!report.holder) return;
+  dependencies_.tell({holder, report.pod_uid, "GpuShareViolated", grants::Describe(report)});
+}
+
+void EnforcedShares::OnMisbehaved(const std::string& grant, pid_t pid, const std::string& detail) {
+  for (const grants::GrantRow& row : rows()) {
+    if (row.grant.id != grant || !row.grant.holder) continue;
+    return dependencies_.tell(
+        {*row.grant.holder, processes_.PodOf(pid).value_or(std::string()), "GpuShareTampered",
+         fmt::format("process {} of container {} was cut off from its share: {}", pid,
+                     row.grant.holder->container, detail)});
+  }
 }
 
 void EnforcedShares::Publish() {

@@ -36,6 +36,14 @@ struct ShareOptions {
   std::string proc = "/proc";  // of the host's PID namespace
 };
 
+// Something its owner should hear of a pod: for an Event.
+struct PodNews {
+  grants::Holder holder;
+  std::string pod_uid;  // may be empty
+  std::string reason;   // "GpuShareViolated", "GpuShareTampered"
+  std::string message;
+};
+
 // Shares of a GPU as a container gets them and as they are enforced: puts the libraries in place,
 // makes a grant for each Allocate, holds them against what kubelet and driver say, and shows what
 // it knows. Touches nothing on a node that never had `isolation` configured.
@@ -49,6 +57,7 @@ class EnforcedShares {
     metrics::GrantMetrics& metrics;
     // Called when `process_interval`, `held_interval` or `rows` changed.
     std::function<void()> changed;
+    std::function<void(const PodNews&)> tell;
     // Makes the arbiter when it is first needed.
     std::function<Result<std::unique_ptr<grants::ShareServer>>()> make_server;
   };
@@ -78,6 +87,9 @@ class EnforcedShares {
   // Who holds which GPUs. Never called, no grant ever ends.
   void SetHeld(const std::vector<rpc::HeldDevices>& held);
 
+  // A process of the grant's container broke the protocol, as `detail` says, and was cut off.
+  void OnMisbehaved(const std::string& grant, pid_t pid, const std::string& detail);
+
   std::vector<grants::GrantRow> rows() const;
   // Why shares cannot be given out; empty if they can, or none are configured.
   const std::string& error() const { return error_; }
@@ -85,6 +97,7 @@ class EnforcedShares {
  private:
   Status Prepare();
   Status StartManager();
+  void OnViolation(const grants::Report& report);
   void Publish();
 
   const ShareOptions options_;

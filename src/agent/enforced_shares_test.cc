@@ -73,6 +73,7 @@ class EnforcedSharesTest : public ::testing::Test {
     shares_ = std::make_unique<EnforcedShares>(
         ShareOptions{dir_ + "/state", dir_ + "/run", dir_ + "/source", dir_ + "/proc"},
         EnforcedShares::Dependencies{clock_, log_, metrics_, [this] { ++changes_; },
+                                     [this](const PodNews& news) { told_.push_back(news); },
                                      [this]() -> Result<std::unique_ptr<grants::ShareServer>> {
                                        ++servers_;
                                        return std::unique_ptr<grants::ShareServer>(
@@ -96,6 +97,7 @@ class EnforcedSharesTest : public ::testing::Test {
   config::Config config_;
   int changes_ = 0;
   int servers_ = 0;
+  std::vector<PodNews> told_;
   std::unique_ptr<EnforcedShares> shares_;
 };
 
@@ -163,6 +165,28 @@ TEST_F(EnforcedSharesTest, WantsTheKubeletsWordAsLongAsThereAreGrants) {
   EXPECT_THAT(registry_.Text(), Not(HasSubstr("team")));
   EXPECT_EQ(shares_->process_interval(), Clock::Duration::zero());
   EXPECT_EQ(shares_->held_interval(), Clock::Duration::zero());
+}
+
+TEST_F(EnforcedSharesTest, ThePodIsToldWhatItsProcessesDid) {
+  shares_->SetConfig(config_);
+  ASSERT_TRUE(Issue({"GPU-a::0"}).ok());
+  const std::string grant = shares_->rows()[0].grant.id;
+  shares_->OnMisbehaved(grant, 42, "a frame of 7 bytes");
+  EXPECT_TRUE(told_.empty()) << "whose it is is not known yet";
+  shares_->SetHeld({{"team", "pod", "main", "nvidia.com/gpu", {"GPU-a::0"}}});
+  const std::string process = dir_ + "/proc/42";
+  fs::create_directories(process);
+  ASSERT_TRUE(WriteFileAtomically(process + "/cgroup",
+                                  "0::/kubepods/pod01234567-89ab-cdef-0123-456789abcdef/c\n")
+                  .ok());
+  shares_->OnMisbehaved(grant, 42, "a frame of 7 bytes");
+  shares_->OnMisbehaved("another", 42, "unknown grants are ignored");
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_EQ(told_[0].holder.pod, "pod");
+  EXPECT_EQ(told_[0].pod_uid, "01234567-89ab-cdef-0123-456789abcdef");
+  EXPECT_EQ(told_[0].reason, "GpuShareTampered");
+  EXPECT_EQ(told_[0].message,
+            "process 42 of container main was cut off from its share: a frame of 7 bytes");
 }
 
 // After an upgrade the new agent must serve running containers even if its configuration is bad or

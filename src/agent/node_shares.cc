@@ -8,20 +8,22 @@
 
 namespace aliquot::agent {
 
-NodeShares::NodeShares(ShareOptions options, const Clock& clock, const Logger& log,
-                       metrics::Registry& registry, std::function<void()> changed)
+NodeShares::NodeShares(ShareOptions options, Executor& executor, const Clock& clock,
+                       const Logger& log, metrics::Registry& registry,
+                       std::function<void()> changed, std::function<void(const PodNews&)> tell)
     : metrics_(registry) {
-  const auto make_server = [this, &log] {
-    // On the arbiter's thread; families may be used by any.
-    return grants::ArbiterServer::Start(
-        [this](const arbiter::GrantEvent& event) {
-          metrics_.CountEvent(grants::NameOf(event.kind));
-        },
-        log);
+  // On the arbiter's thread; families may be used by any.
+  const auto on_event = [this, &executor](const arbiter::GrantEvent& event) {
+    metrics_.CountEvent(grants::NameOf(event.kind));
+    if (event.kind != arbiter::GrantEvent::Kind::kMisbehaved) return;
+    executor.Post([this, event] {
+      shares_->OnMisbehaved(event.grant, static_cast<pid_t>(event.pid), event.detail);
+    });
   };
+  const auto make_server = [on_event, &log] { return grants::ArbiterServer::Start(on_event, log); };
   shares_ = std::make_unique<EnforcedShares>(
-      std::move(options),
-      EnforcedShares::Dependencies{clock, log, metrics_, std::move(changed), make_server});
+      std::move(options), EnforcedShares::Dependencies{clock, log, metrics_, std::move(changed),
+                                                       std::move(tell), make_server});
 }
 
 }  // namespace aliquot::agent

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "agent/enforced_shares.h"
+#include "base/executor.h"
 
 namespace aliquot::agent {
 
@@ -13,9 +14,10 @@ namespace aliquot::agent {
 // the executor, or used before it runs.
 class NodeShares {
  public:
-  // `clock`, `registry` and `log` must outlive this.
-  NodeShares(ShareOptions options, const Clock& clock, const Logger& log,
-             metrics::Registry& registry, std::function<void()> changed);
+  // `executor` must have stopped before this ends; `clock`, `registry` and `log` must outlive it.
+  NodeShares(ShareOptions options, Executor& executor, const Clock& clock, const Logger& log,
+             metrics::Registry& registry, std::function<void()> changed,
+             std::function<void(const PodNews&)> tell);
 
   EnforcedShares* operator->() const { return shares_.get(); }
   EnforcedShares& operator*() const { return *shares_; }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace aliquot::arbiter {
 namespace {
@@ -205,12 +206,15 @@ bool Scheduler::TakesTurnsHere(TenantId id) const {
 
 void Scheduler::SetGates(int level, Nanos span) {
   std::map<TenantId, bool> open_now;
+  std::set<TenantId> counted;
   for (auto& [id, process] : processes_) {
     Tenant& tenant = tenants_.at(process.tenant);
     if (process.sample.want || process.sample.in_flight)
       open_now[process.tenant] |= process.gate.open;
+    if (process.gate.cap > Nanos(0)) counted.insert(process.tenant);
     process.gate = {Open(id, process, level), !tenant.active, CapOf(process)};
   }
+  for (const TenantId id : counted) tenants_.at(id).use.counted += span;
   for (const auto& [id, open] : open_now) {
     Tenant& tenant = tenants_.at(id);
     (open ? tenant.use.granted : tenant.use.waited) += span;

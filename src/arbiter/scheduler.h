@@ -89,6 +89,7 @@ struct ComputeUse {
   Nanos used{0};     // GPU time charged
   Nanos granted{0};  // time its gate was open while it had work
   Nanos waited{0};   // time it had work and its gate was closed
+  Nanos counted{0};  // time in which its processes had to tell of their work: a cap was on
 };
 
 // Divides the time of one GPU among tenants by weight, whatever their number of processes or kernel

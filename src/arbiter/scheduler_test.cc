@@ -359,6 +359,19 @@ TEST_F(CapTest, AProcessThatIsGoneNeedsNoRoom) {
   EXPECT_EQ(CapAt(milliseconds(200) + microseconds(300)), Nanos(0));
 }
 
+// What a tenant does alone on the GPU is not told, and its figures say so.
+TEST(SchedulerTest, TimeIsCountedWhileOthersAreAbout) {
+  Scheduler scheduler;
+  scheduler.SetTenant(0, Weight(1));
+  scheduler.SetTenant(1, Weight(1));
+  GpuModel model({Async(0), Async(1)}, &scheduler);
+  model.RunUntil(milliseconds(500));
+  EXPECT_GE(scheduler.UseOf(0).counted, milliseconds(490));
+  model.Kill(1);
+  model.RunUntil(seconds(2));
+  EXPECT_LE(scheduler.UseOf(0).counted, milliseconds(501));
+}
+
 TEST(SchedulerTest, ALoneTenantIsNotHeldBack) {
   const std::vector<Load> loads = Many(3, Async(0));
   Scheduler scheduler;
