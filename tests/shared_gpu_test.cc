@@ -42,8 +42,8 @@ arbiter::Tuning SlowMotion() {
   arbiter::Tuning tuning;
   for (arbiter::Nanos* time :
        {&tuning.turn, &tuning.lead, &tuning.lag, &tuning.grace, &tuning.drain, &tuning.cap_alone,
-        &tuning.cap_shared, &tuning.cap_gappy, &tuning.forget, &tuning.recent, &tuning.residence,
-        &tuning.classify}) {
+        &tuning.cap_shared, &tuning.cap_gappy, &tuning.forget, &tuning.recent, &tuning.recent_least,
+        &tuning.habit, &tuning.residence, &tuning.classify}) {
     *time *= 10;
   }
   return tuning;
