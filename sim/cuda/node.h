@@ -33,6 +33,7 @@ struct Environment {
   std::string state_directory;                // ALIQUOT_SIM_STATE; empty: private
   std::optional<std::string> cuda_visible;    // CUDA_VISIBLE_DEVICES
   std::optional<std::string> nvidia_visible;  // NVIDIA_VISIBLE_DEVICES
+  std::string dev = "/dev";                   // where device nodes are
   std::uint64_t time_scale_ppm = 1'000'000;   // ALIQUOT_SIM_TIME_SCALE
   DeviceTime kernel_time = 10'000;            // ALIQUOT_SIM_KERNEL_TIME_US
 
