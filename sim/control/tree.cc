@@ -245,14 +245,6 @@ void WriteLibraries(TreeWriter& tree, std::string_view version, const std::strin
 
 }  // namespace
 
-unsigned GpuInstanceCapMinor(unsigned gpu_minor, unsigned gi) {
-  return 3 + 135 * gpu_minor + 9 * gi;
-}
-
-unsigned ComputeInstanceCapMinor(unsigned gpu_minor, unsigned gi, unsigned ci) {
-  return GpuInstanceCapMinor(gpu_minor, gi) + 1 + ci;
-}
-
 std::string MigMinorsFile() {
   std::string text = fmt::format("config {}\nmonitor {}\n", kCapConfig, kCapMonitor);
   for (unsigned gpu = 0; gpu < kMaxGpus; ++gpu) {

@@ -18,10 +18,6 @@ struct TreeOptions {
   bool device_nodes = false;
 };
 
-// Minors of capability device nodes: /dev/nvidia-caps/nvidia-cap<minor>. `gpu_minor` is the number
-// of the GPU's own node. Source: /proc/driver/nvidia-caps/mig-minors of driver 580.
-unsigned GpuInstanceCapMinor(unsigned gpu_minor, unsigned gi);
-unsigned ComputeInstanceCapMinor(unsigned gpu_minor, unsigned gi, unsigned ci);
 // The whole of /proc/driver/nvidia-caps/mig-minors.
 std::string MigMinorsFile();
 

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "sim/state/machine.h"
+#include "sim/state/mig.h"
 
 namespace aliquot::sim {
 namespace {

@@ -2,8 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
 
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "sim/cuda/node.h"
 #include "sim/cuda/testing/child.h"
+#include "sim/state/mig.h"
 
 namespace aliquot::sim::cuda::testing {
 namespace {
@@ -63,6 +71,35 @@ TEST(CudaDevices, OrderAndVisibility) {
   variables.erase("CUDA_VISIBLE_DEVICES");
   variables["NVIDIA_VISIBLE_DEVICES"] = "0";  // what the container runtime would do
   EXPECT_EQ(Play({"visible", "NVIDIA A10"}, variables), 0);
+}
+
+// A container that got its devices by CDI.
+TEST(CudaDevices, DeviceNodesDecideWhereTheRuntimeIsToldNothing) {
+  namespace fs = std::filesystem;
+  char name[] = "/tmp/aliquot-sim-dev-XXXXXX";
+  Environment environment;
+  environment.dev = ::mkdtemp(name);
+  environment.nvidia_visible = "void";
+  const auto seen = [&](const char* node) {
+    environment.node = node;
+    const auto opened = Node::Open(environment);
+    EXPECT_TRUE(opened.ok());
+    std::vector<unsigned> gpus;
+    for (const DeviceInfo& device : (*opened)->devices()) gpus.push_back(device.engine.gpu);
+    return gpus;
+  };
+  const auto add = [&](const std::string& node) { std::ofstream(environment.dev + node).flush(); };
+  EXPECT_EQ(seen("a10-x2"), std::vector<unsigned>{});
+  add("/nvidia1");
+  EXPECT_EQ(seen("a10-x2"), std::vector<unsigned>{1});
+  EXPECT_EQ(seen("a30-x2-mig"), std::vector<unsigned>{}) << "a GPU instance is not open to it";
+  fs::create_directory(environment.dev + "/nvidia-caps");
+  for (unsigned gi = 0; gi < kMaxGpuInstances; ++gi) {
+    add("/nvidia-caps/nvidia-cap" + std::to_string(GpuInstanceCapMinor(1, gi)));
+    add("/nvidia-caps/nvidia-cap" + std::to_string(ComputeInstanceCapMinor(1, gi, 0)));
+  }
+  EXPECT_EQ(seen("a30-x2-mig"), std::vector<unsigned>{1});
+  fs::remove_all(environment.dev);
 }
 
 TEST(CudaDevices, AMigDeviceIsSeenAlone) {

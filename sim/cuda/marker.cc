@@ -12,14 +12,12 @@ extern "C" unsigned aliquotSimulatedSeats(AliquotSimulatedSeat* seats, unsigned 
   aliquot::sim::cuda::Driver* driver = aliquot::sim::cuda::Driver::Get();
   if (driver == nullptr) return 0;
   unsigned count = 0;
+  aliquot::sim::SeenPids pids;
   for (const aliquot::sim::cuda::SeatUse& use : driver->node->seats().Uses()) {
     if (count < room && seats != nullptr) {
-      seats[count] = {use.owner.pid,
-                      use.engine.gpu,
-                      use.engine.gi,
-                      use.engine.ci,
-                      static_cast<unsigned long long>(use.busy),
-                      use.turns};
+      seats[count] = {
+          driver->node->PidOf(use.owner, pids),      use.engine.gpu, use.engine.gi, use.engine.ci,
+          static_cast<unsigned long long>(use.busy), use.turns};
     }
     ++count;
   }

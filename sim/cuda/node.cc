@@ -101,6 +101,7 @@ Node::Use* Node::EnsureUse(const DeviceInfo& device) {
   if (Use* use = FindUse(device); use != nullptr) return use;
   Use use{device.engine, 0, 0, 0};
   const std::string name = ProgramName();
+  const std::uint64_t pid_namespace = OwnPidNamespace();
   const bool entered = state_->Write([&](NodeState& state) {
     DropDead(state);
     for (unsigned slot = 0; slot < kMaxProcesses; ++slot) {
@@ -109,6 +110,7 @@ Node::Use* Node::EnsureUse(const DeviceInfo& device) {
       process = {};
       process.used = 1;
       process.pid = static_cast<std::uint32_t>(::getpid());
+      process.pid_namespace = pid_namespace;
       process.gpu = device.engine.gpu;
       process.gi = device.engine.gi;
       process.ci = device.engine.ci;
@@ -185,6 +187,12 @@ Result<SeatOwner> Node::Enter(const DeviceInfo& device) {
   }
   ++use->contexts;
   return SeatOwner{use->slot, static_cast<std::uint32_t>(::getpid()), use->serial};
+}
+
+std::uint32_t Node::PidOf(const SeatOwner& owner, SeenPids& pids) {
+  ProcessState process{};
+  state_->Read([&](const NodeState& state) { process = state.processes[owner.process_slot]; });
+  return process.used != 0 && process.serial == owner.process_serial ? pids.Of(process) : 0;
 }
 
 void Node::Leave(const DeviceInfo& device) {

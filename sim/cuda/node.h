@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "sim/cuda/seats.h"
 #include "sim/model/node.h"
+#include "sim/state/seen_pids.h"
 #include "sim/state/shared_state.h"
 
 namespace aliquot::sim::cuda {
@@ -32,6 +33,7 @@ struct Environment {
   std::string state_directory;                // ALIQUOT_SIM_STATE; empty: private
   std::optional<std::string> cuda_visible;    // CUDA_VISIBLE_DEVICES
   std::optional<std::string> nvidia_visible;  // NVIDIA_VISIBLE_DEVICES
+  std::string dev = "/dev";                   // where device nodes are
   std::uint64_t time_scale_ppm = 1'000'000;   // ALIQUOT_SIM_TIME_SCALE
   DeviceTime kernel_time = 10'000;            // ALIQUOT_SIM_KERNEL_TIME_US
 
@@ -64,6 +66,8 @@ class Node {
   Result<SeatOwner> Enter(const DeviceInfo& device);
   // The process leaves the list with its last context and its last byte.
   void Leave(const DeviceInfo& device);
+  // The number by which `pids` knows the owner of a seat; 0 if it cannot be seen, or is gone.
+  std::uint32_t PidOf(const SeatOwner& owner, SeenPids& pids);
   // In a child of fork: lets go of what would keep this process's entries alive after it ended.
   void AbandonInChild() { state_.reset(); }
 

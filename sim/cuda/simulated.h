@@ -11,7 +11,7 @@ extern "C" {
 
 // One context's use of one GPU (or MIG device) since the context was made.
 typedef struct {
-  unsigned pid;
+  unsigned pid;                // as the caller's pid namespace has it; 0 if it does not
   unsigned gpu;                // index in the node
   unsigned gpu_instance;       // 0xFFFFFFFF without MIG
   unsigned compute_instance;   // 0xFFFFFFFF without MIG

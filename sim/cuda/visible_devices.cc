@@ -1,5 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -66,6 +68,21 @@ bool Names(std::string_view text, const DeviceInfo& device, std::optional<unsign
   return text.size() > 4 && uuid.starts_with(text);
 }
 
+// Whether the container has the device nodes of the device.
+bool HasNodes(const std::string& dev, const DeviceInfo& device) {
+  const auto has = [&](const std::string& name) {
+    return ::access((dev + name).c_str(), F_OK) == 0;
+  };
+  const unsigned minor = device.gpu->minor;
+  if (!has("/nvidia" + std::to_string(minor))) return false;
+  const auto [gpu, gi, ci] = device.engine;
+  const auto has_cap = [&](unsigned cap) {
+    return has("/nvidia-caps/nvidia-cap" + std::to_string(cap));
+  };
+  return gi == kNobody || (has_cap(GpuInstanceCapMinor(minor, gi)) &&
+                           has_cap(ComputeInstanceCapMinor(minor, gi, ci)));
+}
+
 }  // namespace
 
 Result<Environment> Environment::Read() {
@@ -113,6 +130,8 @@ void Node::ChooseDevices(const Environment& environment) {
   if (const auto& filter = environment.nvidia_visible; filter && *filter != "all") {
     const std::vector<std::string> names = Split(*filter, ',');
     const auto hidden = [&](const DeviceInfo& device) {
+      // Of CDI specs, which give device nodes instead.
+      if (*filter == "void") return !HasNodes(environment.dev, device);
       return std::none_of(names.begin(), names.end(), [&](const std::string& name) {
         return Names(name, device, device.engine.gpu);
       });

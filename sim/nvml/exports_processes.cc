@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "sim/nvml/call.h"
+#include "sim/state/seen_pids.h"
 
 namespace aliquot::sim {
 namespace {
@@ -22,9 +23,12 @@ int Processes(std::string_view name, abi::Device device, ProcessKind kind, unsig
   return DeviceCall(name, device, [&](const DeviceView& d) -> int {
     if (count == nullptr || (*count > 0 && infos == nullptr)) return abi::kInvalidArgument;
     unsigned found = 0;
+    SeenPids pids;
     for (const ProcessState& process : d.state.processes) {
       if (!Shows(d, process) || process.kind != kind) continue;
-      if (found < *count) fill(process, &infos[found]);
+      const std::uint32_t pid = pids.Of(process);
+      if (pid == 0) continue;
+      if (found < *count) fill(pid, process, &infos[found]);
       ++found;
     }
     const bool enough = found <= *count;
@@ -36,16 +40,16 @@ int Processes(std::string_view name, abi::Device device, ProcessKind kind, unsig
 int ProcessesV1(std::string_view name, abi::Device device, ProcessKind kind, unsigned* count,
                 abi::ProcessInfoV1* infos) {
   return Processes(name, device, kind, count, infos,
-                   [](const ProcessState& process, abi::ProcessInfoV1* info) {
-                     *info = {process.pid, process.memory_bytes};
+                   [](std::uint32_t pid, const ProcessState& process, abi::ProcessInfoV1* info) {
+                     *info = {pid, process.memory_bytes};
                    });
 }
 
 int ProcessesV2(std::string_view name, abi::Device device, ProcessKind kind, unsigned* count,
                 abi::ProcessInfo* infos) {
   return Processes(name, device, kind, count, infos,
-                   [](const ProcessState& process, abi::ProcessInfo* info) {
-                     *info = {process.pid, process.memory_bytes, process.gi, process.ci};
+                   [](std::uint32_t pid, const ProcessState& process, abi::ProcessInfo* info) {
+                     *info = {pid, process.memory_bytes, process.gi, process.ci};
                    });
 }
 
@@ -111,9 +115,12 @@ ALIQUOT_SIM_EXPORT int nvmlDeviceGetProcessUtilization(abi::Device device,
                                             std::chrono::system_clock::now().time_since_epoch())
                                             .count());
     unsigned found = 0;
+    SeenPids pids;
     for (const ProcessState& process : d.state.processes) {
       if (!Shows(d, process) || process.sm_percent == 0 || now <= last_seen) continue;
-      if (found < *count) samples[found] = {process.pid, now, process.sm_percent, 0, 0, 0};
+      const std::uint32_t pid = pids.Of(process);
+      if (pid == 0) continue;
+      if (found < *count) samples[found] = {pid, now, process.sm_percent, 0, 0, 0};
       ++found;
     }
     const bool enough = found <= *count;

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "sim/nvml/call.h"
+#include "sim/state/seen_pids.h"
 
 namespace aliquot::sim {
 namespace {
@@ -206,9 +207,10 @@ ALIQUOT_SIM_EXPORT int nvmlSystemGetCudaDriverVersion(int* version) {
 ALIQUOT_SIM_EXPORT int nvmlSystemGetProcessName(unsigned pid, char* name, unsigned length) {
   return SystemCall("nvmlSystemGetProcessName", [&](Session& session) -> int {
     std::optional<std::string> found;
+    SeenPids pids;
     session.state().Read([&](const NodeState& state) {
       for (const ProcessState& process : state.processes) {
-        if (process.used != 0 && process.pid == pid) found = process.name;
+        if (process.used != 0 && pids.Of(process) == pid) found = process.name;
       }
     });
     if (name == nullptr || length == 0) return abi::kInvalidArgument;

@@ -64,6 +64,8 @@ struct ProcessState {
   std::uint32_t sm_percent;  // what utilisation calls report for it
   std::uint64_t memory_bytes;
   std::uint64_t serial;  // tells this use of the entry from earlier ones
+  // The pid namespace that `pid` is a number in, by its inode; 0: the reader's, whoever reads.
+  std::uint64_t pid_namespace;
   char name[64];
 };
 

@@ -175,4 +175,12 @@ std::vector<MigDeviceId> MigDevices(const GpuState& gpu) {
   return devices;
 }
 
+unsigned GpuInstanceCapMinor(unsigned gpu_minor, unsigned gi) {
+  return 3 + 135 * gpu_minor + 9 * gi;
+}
+
+unsigned ComputeInstanceCapMinor(unsigned gpu_minor, unsigned gi, unsigned ci) {
+  return GpuInstanceCapMinor(gpu_minor, gi) + 1 + ci;
+}
+
 }  // namespace aliquot::sim

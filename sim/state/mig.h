@@ -48,4 +48,9 @@ struct MigDeviceId {
 };
 std::vector<MigDeviceId> MigDevices(const GpuState& gpu);
 
+// Minors of capability device nodes: /dev/nvidia-caps/nvidia-cap<minor>. `gpu_minor` is the number
+// of the GPU's own node. Source: /proc/driver/nvidia-caps/mig-minors of driver 580.
+unsigned GpuInstanceCapMinor(unsigned gpu_minor, unsigned gi);
+unsigned ComputeInstanceCapMinor(unsigned gpu_minor, unsigned gi, unsigned ci);
+
 }  // namespace aliquot::sim

@@ -2,11 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "sim/state/machine.h"
 #include "sim/state/mig.h"
 #include "sim/state/process.h"
+#include "sim/state/seen_pids.h"
 #include "sim/state/shared_state.h"
 
 namespace aliquot::sim {
@@ -292,6 +295,42 @@ TEST(Process, PinnedOnesStayUntilRemoved) {
   EXPECT_FALSE((*control)->AddProcess(options, 0).ok());
   options.gpu = 9;
   EXPECT_FALSE((*control)->AddProcess(options, 0).ok());
+}
+
+// Makes process `name` of a /proc, in the pid namespace `space`, with number `inner` there; answers
+// the inode that stands for the namespace.
+std::uint64_t AddProc(const std::string& proc, const std::string& name, const std::string& space,
+                      unsigned inner) {
+  const std::string of_space = proc + "/namespace-" + space;
+  std::ofstream(of_space, std::ios::app).flush();
+  std::filesystem::create_directories(proc + "/" + name + "/ns");
+  std::filesystem::create_hard_link(of_space, proc + "/" + name + "/ns/pid");
+  std::ofstream(proc + "/" + name + "/status")
+      << "Name:\tx\nPid:\t" << name << "\nNSpid:\t" << name << "\t" << inner << "\nNSpgid:\t1\n";
+  struct stat info{};
+  EXPECT_EQ(::stat(of_space.c_str(), &info), 0);
+  return info.st_ino;
+}
+
+// Two containers have a process 7 each.
+TEST(SeenPids, ThoseOfContainersHaveTheirNumbersHere) {
+  const TemporaryDirectory proc;
+  const std::uint64_t own = AddProc(proc.path(), "self", "own", 1);
+  const std::uint64_t one = AddProc(proc.path(), "100", "one", 1);
+  AddProc(proc.path(), "101", "one", 7);
+  const std::uint64_t two = AddProc(proc.path(), "200", "two", 7);
+  SeenPids pids(proc.path());
+  const auto seen = [&](std::uint64_t space, std::uint32_t pid) {
+    ProcessState process{};
+    process.pid_namespace = space;
+    process.pid = pid;
+    return pids.Of(process);
+  };
+  EXPECT_EQ(seen(one, 7), 101u);
+  EXPECT_EQ(seen(two, 7), 200u);
+  EXPECT_EQ(seen(own, 7), 7u);
+  EXPECT_EQ(seen(0, 4711), 4711u) << "as set up from outside";
+  EXPECT_EQ(seen(two, 8), 0u) << "not to be seen from here";
 }
 
 }  // namespace

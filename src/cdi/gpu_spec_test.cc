@@ -382,7 +382,7 @@ TEST(ShareSpec, LiesOverEveryName) {
   EXPECT_GE(over, 6);
 }
 
-TEST(ShareSpec, OnlyWhereSharesAreEnforcedOnARealDriver) {
+TEST(ShareSpec, OnlyWhereSharesAreEnforcedAndADriverIsOnTheHost) {
   Node node = ShareNode();
   node.files.libraries.pop_back();
   const BuiltSpec without = BuildShareSpec(node.Input(), BuildGpuSpec(node.Input()).spec);
@@ -394,6 +394,9 @@ TEST(ShareSpec, OnlyWhereSharesAreEnforcedOnARealDriver) {
               IsEmpty());
   node = ShareNode();
   node.inventory.simulated_node = "t4-x1";
+  EXPECT_THAT(BuildShareSpec(node.Input(), BuildGpuSpec(node.Input()).spec).spec.devices,
+              SizeIs(1));
+  node.with_files = false;
   EXPECT_THAT(BuildShareSpec(node.Input(), BuildGpuSpec(node.Input()).spec).spec.devices,
               IsEmpty());
 }

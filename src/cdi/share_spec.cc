@@ -46,7 +46,7 @@ BuiltSpec BuildShareSpec(const SpecInput& input, const Spec& gpu) {
   out.spec.device_class = kClassShare;
   const bool wanted = input.options.share_libraries && input.config.sharing.isolation &&
                       input.config.sharing.isolation->active();
-  if (!wanted || input.inventory.simulated() || gpu.devices.empty()) return out;
+  if (!wanted || !input.with_files || gpu.devices.empty()) return out;
   Device device{std::string(kShareDevice), {}};
   const ShareLibraries& ours = *input.options.share_libraries;
   if (MountOver(input, gpu, "libcuda.so", ours.cuda, device.edits) &&

@@ -19,6 +19,7 @@
 #include "sim/control/tree.h"
 #include "sim/state/machine.h"
 #include "sim/state/mig.h"
+#include "sim/state/seen_pids.h"
 
 namespace aliquot::cli {
 namespace {
@@ -134,9 +135,10 @@ void Status(Console& console, const sim::Control& control) {
   for (const sim::CallFaultState& fault : state.call_faults) {
     if (fault.used != 0) console.out << "fault: " << FaultLine(fault) << '\n';
   }
+  sim::SeenPids pids;
   for (const sim::ProcessState& process : state.processes) {
     if (process.used == 0) continue;
-    console.out << fmt::format("process: {} {} on GPU {}, {} MiB\n", process.pid, process.name,
+    console.out << fmt::format("process: {} {} on GPU {}, {} MiB\n", pids.Of(process), process.name,
                                process.gpu, process.memory_bytes >> 20);
   }
 }
