@@ -37,21 +37,33 @@ CUdeviceptr Word() {
   return word;
 }
 
-// Keeps what follows behind it, so that all of it is enqueued before any of it runs.
-// A single block, which leaves room on the GPU for others; long enough for a busy machine.
-void Block(CUstream stream) { EXPECT_OK(LaunchSpin(Kernel("spin"), 150'000'000, stream, 1)); }
+// Keeps what follows it on a stream from running until it is opened, however slow the machine is.
+class Gate {
+ public:
+  explicit Gate(CUstream stream) {
+    EXPECT_OK(Cu("cuStreamWaitValue32_v2", stream, word_, cuuint32_t{1}, 1u));
+    // A single block, which leaves room on the GPU for others.
+    EXPECT_OK(LaunchSpin(Kernel("spin"), 20'000'000, stream, 1));
+  }
+  void Open() { EXPECT_OK(Cu("cuStreamWriteValue32_v2", opener_, word_, cuuint32_t{1}, 0u)); }
+
+ private:
+  CUdeviceptr word_ = Word();
+  CUstream opener_ = MakeStream(1);
+};
 
 // Simulated time is exact however late a thread woke: back-to-back kernels have no gaps.
 void EventTimes() {
   Start();
   const CUevent a = MakeEvent(), b = MakeEvent(), unused = MakeEvent();
   const CUfunction spin = Kernel("spin");
-  Block(kNull);
+  Gate gate(kNull);
   EXPECT_OK(Cu("cuEventRecord", a, kNull));
   for (int i = 0; i < 100; ++i) EXPECT_OK(LaunchSpin(spin, 200'000, kNull));
   EXPECT_OK(Cu("cuEventRecord", b, kNull));
   EXPECT_IS(Cu("cuEventQuery", b), 600);
   EXPECT_IS(Cu("cuStreamQuery", kNull), 600);
+  gate.Open();
   EXPECT_OK(Cu("cuEventSynchronize", b));
   EXPECT_OK(Cu("cuEventQuery", b));
   EXPECT_IS(Microseconds(a, b), 20'000);
@@ -107,11 +119,11 @@ void LaunchErrors() {
 void Overlap() {
   Start();
   const CUfunction spin = Kernel("spin");
-  const CUstream one = MakeStream(1), two = MakeStream(1), gate = MakeStream(1);
+  const CUstream one = MakeStream(1), two = MakeStream(1), first = MakeStream(1);
   for (const auto& [blocks, expected] : {std::pair{132u, 4'000}, {1u << 16, 8'000}}) {
     const CUevent start = MakeEvent(), end = MakeEvent(), joined = MakeEvent();
-    Block(gate);
-    EXPECT_OK(Cu("cuEventRecord", start, gate));
+    Gate gate(first);
+    EXPECT_OK(Cu("cuEventRecord", start, first));
     for (const CUstream stream : {one, two}) {
       EXPECT_OK(Cu("cuStreamWaitEvent", stream, start, 0u));
       EXPECT_OK(LaunchSpin(spin, 4'000'000, stream, blocks));
@@ -119,6 +131,7 @@ void Overlap() {
     EXPECT_OK(Cu("cuEventRecord", joined, two));
     EXPECT_OK(Cu("cuStreamWaitEvent", one, joined, 0u));
     EXPECT_OK(Cu("cuEventRecord", end, one));
+    gate.Open();
     EXPECT_OK(Cu("cuEventSynchronize", end));
     EXPECT_IS(Microseconds(start, end), expected);
   }
@@ -129,21 +142,25 @@ void LegacyOrder() {
   Start();
   const CUdeviceptr word = Word();
   const CUstream ordinary = MakeStream(0), free = MakeStream(1);
-  Block(ordinary);
+  Gate before(ordinary);
   EXPECT_OK(LaunchAdd(Kernel("add"), word, 5, ordinary));
   EXPECT_OK(LaunchAdd(Kernel("add"), word + 4, 1, free));
   EXPECT_OK(Cu("cuStreamSynchronize", free));
   EXPECT_IS(Cu("cuStreamQuery", ordinary), 600);
+  before.Open();
   EXPECT_IS(ReadWord(word), 5);  // by way of the legacy stream
   EXPECT_OK(Cu("cuStreamQuery", ordinary));
-  Block(kNull);
+  Gate legacy(kNull);
   EXPECT_OK(LaunchAdd(Kernel("add"), word, 1, ordinary));
+  EXPECT_IS(Cu("cuStreamQuery", ordinary), 600);
+  legacy.Open();
   EXPECT_OK(Cu("cuStreamSynchronize", ordinary));
   EXPECT_OK(Cu("cuStreamQuery", kNull));
   // A destroyed stream still finishes its work.
-  Block(free);
+  Gate last(free);
   EXPECT_OK(LaunchAdd(Kernel("add"), word, 10, free));
   EXPECT_OK(Cu("cuStreamDestroy_v2", free));
+  last.Open();
   EXPECT_IS(Cu("cuStreamQuery", free), 400);
   EXPECT_OK(Cu("cuCtxSynchronize"));
   EXPECT_IS(ReadWord(word), 16);
