@@ -4,7 +4,8 @@
 # make build    out/bin/aliquot and the simulated NVML, installing what is missing (Debian 12)
 # make demo     the whole story on a simulated node: no GPU, no cluster
 # make test     build, then every test of tiers 1 and 2
-# make test-cluster  build, then the stories of tier 3 on a real Kubernetes (docs/testing-on-kubernetes.md)
+# make test-cluster  build, then the stories of tier 3 on a real Kubernetes
+#                    (docs/testing-on-kubernetes.md)
 # make check    what CI adds: format, layers, sanitizers, fuzz targets
 # make bench    the figures of docs/benchmarks.md
 
@@ -32,7 +33,7 @@ test: build
 	@$(CTEST) --test-dir build/ci
 
 test-cluster: build
-	@tests/cluster/run
+	@tests/cluster/run $(CLUSTER_FLAGS)
 
 check: deps format-check layers asan tsan fuzz
 

@@ -131,6 +131,16 @@ TEST_F(AgentLabelsTest, GoThroughNodeFeatureDiscoveryWhereItIs) {
   EXPECT_FALSE(Feature().ok());
 }
 
+TEST_F(AgentLabelsTest, MoveToNodeFeatureDiscoveryThatComesLater) {
+  StartInCluster();
+  ASSERT_TRUE(LabelBecomes(kCount, "1"));
+  InstallNfd();
+  LabelNode("feature.node.kubernetes.io/system-os_release.ID", "debian");
+  ASSERT_TRUE(Eventually([&] { return Feature().ok(); }));
+  EXPECT_EQ(agent::FindText(*Feature(), {"spec", "labels", kCount}), "1");
+  EXPECT_EQ(OwnLabels(), 0u);
+}
+
 TEST_F(AgentLabelsTest, ANodeFeatureOfAnotherDiscoveryIsLeftAlone) {
   InstallNfd();
   const json::object feature = {

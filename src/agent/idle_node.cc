@@ -8,6 +8,7 @@
 #include "agent/field_owners.h"
 #include "agent/json_path.h"
 #include "agent/label_publisher.h"
+#include "agent/node_features.h"
 #include "labels/node_keys.h"
 
 namespace aliquot::agent {
@@ -31,7 +32,7 @@ void IdleNode::Clean() {
     return;
   }
   client_ = *std::move(client);
-  failed_ = false;
+  again_ = false;
   under_way_ = 2;
   client_->Get({kube::kNodes, "", node_, ""}, executor_,
                [this](Result<kube::Object> node) { OnNode(std::move(node)); });
@@ -58,7 +59,9 @@ void IdleNode::OnNode(Result<kube::Object> node) {
                    {{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", node_}}}},
                    executor_, done);
   }
-  if (node.ok() && FindText(*node, {"metadata", "labels", labels::kGpuPresent}) == "true") {
+  if (node.ok() && NfdSaysGpu(*node)) {
+    again_ = true;  // of a device that was taken out, until NFD looks again
+  } else if (node.ok() && FindText(*node, {"metadata", "labels", labels::kGpuPresent}) == "true") {
     ++under_way_;
     client_->Patch(ref, kube::PatchType::kMerge,
                    {{"metadata", {{"labels", {{labels::kGpuPresent, "false"}}}}}}, executor_, done);
@@ -68,12 +71,12 @@ void IdleNode::OnNode(Result<kube::Object> node) {
 
 void IdleNode::OnWritten(const Status& status) {
   if (!status.ok()) {
-    failed_ = true;
+    again_ = true;
     log_.Warning("cannot tell the cluster that there is no GPU",
                  {{"error", status.error().message}});
   }
   if (--under_way_ > 0) return;
-  clean_ = !failed_;
+  clean_ = !again_;
   // Not from within an answer of the client itself.
   executor_.Post([client = std::shared_ptr<kube::Client>(std::move(client_))] {});
 }

@@ -14,7 +14,8 @@ namespace aliquot::agent {
 
 // Takes back what this agent said about a node that has no GPU any more: its labels of feature
 // discovery, on the Node or in a NodeFeature object, and gpu.present. Five requests at most, once;
-// the connection is given up afterwards.
+// the connection is given up afterwards. While Node Feature Discovery says that there is a GPU,
+// gpu.present is not the agent's to change; then this tries again when it is called again.
 // Confined to the executor.
 class IdleNode {
  public:
@@ -28,7 +29,7 @@ class IdleNode {
         node_(std::move(node)),
         ns_(std::move(ns)) {}
 
-  // Tries, unless it succeeded before or is trying.
+  // Tries, unless there is nothing left to do or it is trying.
   void Clean();
 
  private:
@@ -43,7 +44,7 @@ class IdleNode {
   const std::string ns_;
   std::unique_ptr<kube::Client> client_;  // while trying; drops what is under way when it goes
   int under_way_ = 0;                     // requests
-  bool failed_ = false;
+  bool again_ = false;                    // something is left to do
   bool clean_ = false;
 };
 

@@ -11,6 +11,7 @@
 
 #include "agent/field_owners.h"
 #include "agent/json_path.h"
+#include "agent/node_features.h"
 #include "base/text.h"
 
 namespace aliquot::agent {
@@ -61,6 +62,10 @@ void LabelPublisher::OnNode(const kube::Object* node) {
   node_exists_ = node != nullptr;
   on_node_ = node == nullptr ? Labels() : LabelsOf(*node);
   owners_ = node == nullptr ? decltype(owners_)() : LabelOwners(*node);
+  const bool nfd_labels = node != nullptr && NfdLabels(*node);
+  // NFD was installed after the newest look.
+  if (nfd_labels && !nfd_labels_ && feature_ && !feature_->kind_exists) feature_.reset();
+  nfd_labels_ = nfd_labels;
   if (ToFeature()) {
     const bool complete = Contains(on_node_, wanted_.labels);
     // NFD takes its labels away with the object, so that may be gone: look again.

@@ -99,6 +99,7 @@ class LabelPublisher {
   Labels others_;  // label → manager
   std::optional<Feature> feature_;
   bool node_complete_ = false;  // the Node has had all labels since the newest look
+  bool nfd_labels_ = false;     // Node Feature Discovery labels the Node
   RepeatedWrite write_;
 };
 

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/node_reporter.h"
 
-#include <algorithm>
 #include <boost/json/array.hpp>
 #include <string_view>
 #include <utility>
 
 #include "agent/json_path.h"
+#include "agent/node_features.h"
 #include "kube/time.h"
 #include "labels/node_keys.h"
 
@@ -36,14 +36,6 @@ std::string AnnotationOf(const ConfigReport& report) {
   constexpr std::size_t kLongest = 1024;  // as labels::kConfigRefused promises
   if (report.accepted) return {};
   return (report.reason + ": " + report.message).substr(0, kLongest);
-}
-
-// Node Feature Discovery found a GPU: the controller keeps the label then.
-bool NfdSaysPresent(const kube::Object& node) {
-  return std::any_of(labels::kNfdGpuLabels.begin(), labels::kNfdGpuLabels.end(),
-                     [&](std::string_view label) {
-                       return FindText(node, {"metadata", "labels", label}) == "true";
-                     });
 }
 
 std::function<void(Result<kube::Object>)> Drop(std::function<void(Status)> done) {
@@ -120,7 +112,7 @@ bool NodeReporter::MarksNeeded() const {
                      AnnotationOf(*report_)) {
     return true;
   }
-  if (!present_ || NfdSaysPresent(*node_)) return false;
+  if (!present_ || NfdSaysGpu(*node_)) return false;
   const std::string shown = FindText(*node_, {"metadata", "labels", labels::kGpuPresent});
   // Where there never was a GPU there is nothing to take back.
   return *present_ ? shown != "true" : shown == "true";
@@ -133,7 +125,7 @@ void NodeReporter::WriteMarks(std::function<void(Status)> done) {
     metadata["annotations"] = {
         {labels::kConfigRefused, text.empty() ? json::value(nullptr) : json::value(text)}};
   }
-  if (present_ && !NfdSaysPresent(*node_))
+  if (present_ && !NfdSaysGpu(*node_))
     metadata["labels"] = {{labels::kGpuPresent, *present_ ? "true" : "false"}};
   dependencies_.client.Patch({kube::kNodes, "", dependencies_.node, ""}, kube::PatchType::kMerge,
                              {{"metadata", std::move(metadata)}}, dependencies_.executor,

@@ -13,7 +13,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kNfdPrefix = "feature.node.kubernetes.io/";
 constexpr std::size_t kLongestRefusal = 300;  // of 5,000 nodes, all must fit
 
 Deploy ReadDeploy(const json::object& given, std::string_view part) {
@@ -70,7 +69,7 @@ NodeFacts ReadNode(const kube::Object& object) {
   NodeFacts facts;
   facts.ready = IsReady(object);
   facts.nfd = std::any_of(given.begin(), given.end(), [](const auto& label) {
-    return std::string_view(label.key()).starts_with(kNfdPrefix);
+    return std::string_view(label.key()).starts_with(labels::kNfdPrefix);
   });
   facts.nfd_gpu = std::any_of(labels::kNfdGpuLabels.begin(), labels::kNfdGpuLabels.end(),
                               [&](auto key) { return Member(given, key) == "true"; });

@@ -15,6 +15,9 @@ namespace aliquot::labels {
 // "true", and "false" where it said "true" before.
 inline constexpr std::string_view kGpuPresent = "nvidia.com/gpu.present";
 
+// Of every label that Node Feature Discovery makes up itself.
+inline constexpr std::string_view kNfdPrefix = "feature.node.kubernetes.io/";
+
 // Node Feature Discovery's words for a PCI device of NVIDIA, in the spellings that its settings can
 // give. Source: NVIDIA GPU operator, gpuNodeLabels.
 inline constexpr std::array<std::string_view, 3> kNfdGpuLabels = {

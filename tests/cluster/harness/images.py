@@ -17,6 +17,7 @@ import oci  # noqa: E402  (found only now)
 
 PAUSE = "localhost/pause:1"
 BUSYBOX = "localhost/busybox:1"
+PLAIN = "localhost/aliquot:plain"  # as it is published
 
 
 def aliquot():
@@ -65,8 +66,9 @@ def make(node):
     for fill in (_pause, _busybox):
         with tempfile.TemporaryDirectory() as directory:
             fill(Path(directory))
+    build = layout.REPO / "deploy/image/build-oci"
+    run(build, "--reference", PLAIN, layout.IMAGES / "aliquot-plain.tar")
     # The simulated driver is found on the host, like a real one. It has to be told which node it is,
     # and the agent that the PCI bus to look at is not the kernel's but what the host shows.
-    return run(layout.REPO / "deploy/image/build-oci", "--reference", aliquot(),
-               "--env", f"ALIQUOT_SIM_NODE={node}", "--env", "ALIQUOT_HOST_ROOT=/driver-root",
-               layout.IMAGES / "aliquot.tar").strip()
+    return run(build, "--reference", aliquot(), "--env", f"ALIQUOT_SIM_NODE={node}",
+               "--env", "ALIQUOT_HOST_ROOT=/driver-root", layout.IMAGES / "aliquot.tar").strip()

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Up, down, and what a test does to a running cluster from inside."""
 
+import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -15,8 +17,22 @@ from harness.shell import Failure, Stopwatch, run, succeeds, wait_until
 KUBELET_SOCKET = Path("/var/lib/kubelet/device-plugins/kubelet.sock")
 
 
-def up(node):
-    """From the machine: a new cluster on the simulated `node`, in place of one that is there."""
+@contextlib.contextmanager
+def owned():
+    """Holds the lock of those who decide about this clone's cluster."""
+    layout.LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with open(layout.LOCK, "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failure("another program is using this clone's cluster; wait for it, or use "
+                          "another clone") from None
+        yield
+
+
+def up(node, tied=False):
+    """From the machine: a new cluster on the simulated `node`, in place of one that is there. If it
+    is `tied` it does not outlive the calling program."""
     binaries.build()
     watch = Stopwatch()
     down()
@@ -24,10 +40,11 @@ def up(node):
     layout.STATE.mkdir(parents=True, mode=0o700)
     layout.LOGS.mkdir()
     layout.PIDS.mkdir()
+    layout.SIMULATED.write_text(node)
     watch.say(images.make(node))
     pki.make()
     cgroups.make()
-    sandbox.create()
+    sandbox.create(tied)
     done = subprocess.run(sandbox.entering([sys.executable, layout.HERE / "cluster", "inside-up",
                                             node]), env=sandbox.environment())
     if done.returncode != 0:
@@ -52,7 +69,7 @@ def _start(name, command):
     return process
 
 
-def _wait(what, process, condition, seconds=60):
+def _wait(what, process, condition, seconds=300):
     """Waits for what `process` brings about; the end of its log if that does not come."""
     name = Path(process.args[0]).name
 

@@ -5,6 +5,7 @@
 import os
 import platform
 import shutil
+import tempfile
 from pathlib import Path
 
 from harness import binaries, cgroups, layout
@@ -34,9 +35,33 @@ def _free_disk_mib():
     return shutil.disk_usage(path).free >> 20
 
 
-OVERLAY = ("d=$(mktemp -d) && mount -t tmpfs tmpfs $d && mkdir $d/up $d/work $d/root && "
-           "mount -t overlay overlay -o lowerdir=/,upperdir=$d/up,workdir=$d/work $d/root; "
-           "r=$?; umount -R $d; rmdir $d; exit $r")
+# What the sandbox does, in small: (what, commands).
+STEPS = [
+    ("mount an overlay file system over /",
+     "mount -t tmpfs tmpfs $d && mkdir $d/up $d/work $d/root && "
+     "mount -t overlay overlay -o lowerdir=/,upperdir=$d/up,workdir=$d/work $d/root"),
+    ("mount the kernel's file systems in it",
+     "mount -t proc proc $d/root/proc && mount -t sysfs sysfs $d/root/sys && "
+     "mount --rbind /sys/fs/cgroup $d/root/sys/fs/cgroup"),
+    ("make device nodes", "mkdir $d/root/nodes && mknod $d/root/nodes/null c 1 3 && "
+     "mount -t tmpfs -o mode=755 dev $d/root/dev && cp -a /dev/null $d/root/dev && "
+     ": >$d/root/dev/null"),
+    ("move into it (pivot_root)",
+     "mkdir -p $d/root/mnt/machine && cd $d/root && pivot_root . mnt/machine"),
+]
+
+
+def _step_that_fails():
+    """What of STEPS cannot be done here; None if all can."""
+    directory = tempfile.mkdtemp()
+    try:
+        for count, (what, _) in enumerate(STEPS, 1):
+            if not _in_namespace(f"d={directory} && " + " && ".join(
+                    commands for _, commands in STEPS[:count])):
+                return what
+        return None
+    finally:
+        os.rmdir(directory)
 
 
 def reason_against():
@@ -47,8 +72,9 @@ def reason_against():
         return "needs root, for namespaces, mounts and cgroups"
     if not _in_namespace("true"):
         return "cannot make mount, network and process namespaces; a container must be privileged"
-    if not _in_namespace(OVERLAY):
-        return "cannot mount an overlay file system over /"
+    fails = _step_that_fails()
+    if fails:
+        return f"cannot {fails}"
     if shutil.which("ip") and not _in_namespace(
             "ip link add name b0 type bridge && ip link add name v0 type veth peer name v1"):
         return "the kernel makes no bridge and veth interfaces (modules bridge, veth)"

@@ -62,11 +62,15 @@ def init_pid():
     return next(iter(_first_processes()), None)
 
 
-def create():
+def create(tied):
     """Makes the namespaces, with a first process that waits to be killed. It is told our name, by
-    which it is found again whatever became of those who started it."""
+    which it is found again whatever became of those who started it. If it is `tied` it ends with
+    the program that called this, however that ends."""
     command = ["unshare", *NAMESPACES, "--propagation", "private", "--fork",
+               *(["--kill-child"] if tied else []),
                binaries.CONTAINERD.directory / "pause", layout.NAME]
+    if tied:
+        command = ["setpriv", "--pdeathsig", "KILL", *command]
     nothing = subprocess.DEVNULL
     parent = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing,
                               start_new_session=True)

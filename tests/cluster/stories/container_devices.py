@@ -38,9 +38,12 @@ def look(story, name, limits):
     story.apply(looker(name, limits))
     story.wait(f"pod {name} to end", lambda: story.get("pod", name)["status"]["phase"]
                in ("Succeeded", "Failed"))
-    lines = story.kubectl("logs", name).splitlines()
-    story.expect(lines and lines[-1] == "done", f"pod {name} to look around, it printed {lines}")
-    return lines
+
+    def printed():  # the last line may arrive after the news that the pod has ended
+        lines = story.kubectl("logs", name).splitlines()
+        return lines if lines[-1:] == ["done"] else None
+
+    return story.wait(f"what pod {name} saw", printed, 60)
 
 
 def edits(spec, name):

@@ -33,7 +33,7 @@ OK, OUT_OF_MEMORY = "0", "2"  # CUDA_SUCCESS, CUDA_ERROR_OUT_OF_MEMORY
 def whole_memory():
     """MiB that a program sees that has the GPU for itself."""
     driver = layout.OUT / "sim/libcuda.so.1"
-    said = run(gpu_programs.PROGRAMS["cuda"], "sizes", stdin=subprocess.DEVNULL,
+    said = run(gpu_programs.PROGRAMS["cuda"], "sizes",
                env={"ALIQUOT_SIM_NODE": NODE, "TEST_CUDA_LIBRARY": str(driver)})
     return int(said.split()[1])
 
@@ -157,7 +157,7 @@ def shares_of_time(story, gpu, pods, seconds=0.6):
 
     before = so_far()
     story.wait(f"{seconds} s of GPU time to pass", lambda: sum(gpu.seconds(pods).values())
-               - sum(before[0].values()) >= seconds, 120, 0.5)
+               - sum(before[0].values()) >= seconds)
     after = so_far()
     for old, new in zip(before, after):
         part = {name: new[name] - old[name] for name in names}

@@ -16,7 +16,7 @@ def unschedulable(pod):
 
 
 def restart_kubelet(story, replicas):
-    """Restarts the kubelet; fails if replicas take more than 2 s from its socket, or pods restart."""
+    """Restarts the kubelet; measures until the replicas are back; fails if pods restart."""
     before = {pod["metadata"]["uid"]: restarts(pod) for pod in story.get("pods")["items"]}
     lifecycle.stop_kubelet()
     lifecycle.start_kubelet()
@@ -56,7 +56,7 @@ def tell(story):
         registrations = {name: value for name, value in metrics(agent).items()
                          if name.startswith("aliquot_registrations_total")}
         story.apply(config_map("config", **{"config.yaml": time_slicing(14)}))
-        story.wait_allocatable(14, 90)  # the kubelet rewrites mounted ConfigMaps at its leisure
+        story.wait_allocatable(14)  # the kubelet rewrites mounted ConfigMaps at its leisure
         again, = story.running("app=agent")
         story.expect(again["metadata"]["uid"] == agent["metadata"]["uid"] and restarts(again) == 0,
                      "the same agent, not restarted")

@@ -17,7 +17,7 @@ from stories.objects import config_map, namespace
 from stories.walkthrough import AGENT, INSTALL, NAMESPACE, agent_pod, nothing_denied, uninstall, \
     user_types
 
-NODE = "a100-40gb-x8"
+SIMULATED = "a100-40gb-x8"
 GPUS = 8
 # The node of the other stories has a T4. This one's driver is in a root of its own, where a driver
 # container would have it.
@@ -31,7 +31,7 @@ SMALL, LARGE = "nvidia.com/mig-1g.5gb", "nvidia.com/mig-3g.20gb"
 VALUES = f""" --set hostPaths.driverRoot={DRIVER} --set mig.strategy=mixed
  --set migManager.config.name=layouts
  --set agent.env[0].name=ALIQUOT_SIM_STATE --set agent.env[0].value={STATE}
- --set agent.env[1].name=ALIQUOT_SIM_NODE --set agent.env[1].value={NODE}"""
+ --set agent.env[1].name=ALIQUOT_SIM_NODE --set agent.env[1].value={SIMULATED}"""
 
 # Two of eight GPUs; nobody speaks of the others.
 LAYOUTS = """\
@@ -61,7 +61,7 @@ exec sleep 1000000
 def sim(*words):
     """Lets something happen to the simulated GPUs."""
     run(layout.OUT / "bin/aliquot", "sim", *words,
-        env=dict(os.environ, ALIQUOT_SIM_NODE=NODE, ALIQUOT_SIM_STATE=STATE))
+        env=dict(os.environ, ALIQUOT_SIM_NODE=SIMULATED, ALIQUOT_SIM_STATE=STATE))
 
 
 def make_driver_root():
@@ -100,14 +100,14 @@ def mig_status(story):
     return json.load(urllib.request.urlopen(f"http://{address}:9410/statusz", timeout=5))["mig"]
 
 
-def reaches(story, config, wanted, seconds=30):
+def reaches(story, config, wanted):
     """Waits until /statusz has the configuration in the state `wanted` and the label follows;
     returns the reason."""
     def there():
         told = mig_status(story)
         return told if (told["config"], told["state"]) == (config, wanted) else None
 
-    told = story.wait(f"{config} to be {wanted}", there, seconds)
+    told = story.wait(f"{config} to be {wanted}", there)
     story.wait(f"the label to say {wanted}", lambda: state(story) == wanted)
     return told["reason"]
 
@@ -244,12 +244,13 @@ def single(story):
 
 def tell(story):
     story.namespace = NAMESPACE
+    began = time.time()
     install(story)
     change(story)
     use(story)
     refuse(story)
     hold(story)
     single(story)
-    nothing_denied(story)
+    nothing_denied(story, began)
     story.kubectl("label", "node", layout.NODE, f"{CONFIG}-", f"{STATE_LABEL}-")
     uninstall(story)

@@ -127,10 +127,13 @@ def share(story):
                      "the five to run on")
 
     with story.step("/metrics says which pod has which replica"):
-        page = metrics(agent_pod(story))
         named = {pod["metadata"]["name"] for pod in story.running("app=consumers")}
-        told = {name for name in named if any(f'pod="{name}"' in line for line in page)}
-        story.expect(told == named, f"every one of {named}, found {told}")
+
+        def told():
+            page = metrics(agent_pod(story))
+            return {name for name in named if any(f'pod="{name}"' in line for line in page)}
+
+        story.wait(f"every one of {named} in the metrics", lambda: told() == named)
 
     with story.step("restarting the kubelet brings back the replicas and disturbs no pod"):
         restart_kubelet(story, 10)
@@ -142,7 +145,7 @@ def share(story):
         story.kubectl("delete", "pod", old["name"], "--wait=false")
         story.wait("the new agent", lambda: [
             pod for pod in story.running(AGENT) if pod["metadata"]["uid"] != old["uid"]])
-        story.wait("all replicas on record", lambda: len(story.kubelet_devices()[0]) == 10, 10)
+        story.wait("all replicas on record", lambda: len(story.kubelet_devices()[0]) == 10)
         story.measure("agent's pod deleted to its successor's replicas on record",
                       story.kubelet_devices()[1] - began)
         story.wait_allocatable(10)
@@ -185,13 +188,13 @@ def edit(story):
 
 def describe_the_node(story):
     with story.step("labels describe the GPU and how it is shared"):
-        labels = story.get("node", layout.NODE)["metadata"]["labels"]
         for key, value in {"nvidia.com/gpu.present": "true", "nvidia.com/gpu.count": "1",
                            "nvidia.com/gpu.product": "Tesla-T4-SHARED",
                            "nvidia.com/gpu.replicas": "3",
                            "nvidia.com/gpu.deploy.device-plugin": "true",
                            "aliquot.dev/simulated": "true"}.items():
-            story.expect(labels.get(key) == value, f"label {key}={value}, found {labels.get(key)}")
+            story.wait(f"label {key}={value}", lambda: story.get("node", layout.NODE)[
+                "metadata"]["labels"].get(key) == value)
 
     with story.step("a second, younger ClusterPolicy is ignored"):
         younger = story.get("clusterpolicy", "cluster-policy")
@@ -255,10 +258,10 @@ def only_own_node(story):
             story.expect(code in (403, 422), f"{what} to be refused, found HTTP status {code}")
 
 
-def nothing_denied(story):
+def nothing_denied(story, since=0.0):
     with story.step("nothing that agent and controller asked for was denied to them"):
         for account in ("aliquot-agent", "aliquot-controller"):
-            asked = story.requests(account)
+            asked = story.requests(account, since)
             story.expect(asked, f"requests of {account} in the audit log")
             denied = [request for request in asked if request["code"] in (401, 403)]
             story.expect(not denied, f"no request of {account} to be denied, found {denied[:3]}")
