@@ -207,6 +207,8 @@ TEST_F(AgentMigFlowTest, DefaultsFollowFromTheGpus) {
   LabelNode(kConfig, "all-1g.20gb");
   ASSERT_TRUE(Reaches("success")) << Reason();
   ASSERT_TRUE(Shows(32, 32, "nvidia.com/mig-1g.20gb"));
+  EXPECT_TRUE(Eventually([&] { return NodeLabel("nvidia.com/mig-1g.20gb.replicas") == "1"; }))
+      << "labels of what is offered now, not while it was withheld";
   LabelNode(kConfig, "all-disabled");
   ASSERT_TRUE(Shows(8));
   ASSERT_TRUE(Reaches("success")) << Reason();

@@ -268,6 +268,8 @@ Status Agent::Impl::StartMig() {
   };
   const auto withhold = [this](const WithheldGpus& withheld) {
     reconciler_->SetWithheld(withheld);
+    // Labels tell what is offered, and the inventory may have been read while it was withheld.
+    if (withheld.empty()) OnDevicesChanged();
   };
   mig_ = std::make_unique<MigMode>(
       std::move(mig),

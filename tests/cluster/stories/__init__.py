@@ -8,7 +8,8 @@ in `NODE`. Stories about one node stand together: each change of node is another
 
 import importlib
 
-ORDER = ["file_mode", "container_devices", "walkthrough", "simulation"]
+ORDER = ["file_mode", "container_devices", "walkthrough", "simulation", "enforced_shares",
+         "mig_flow"]
 BY_HAND = ["many_nodes"]  # for its figures; takes minutes
 T4 = "t4-x1"
 

@@ -3,6 +3,8 @@
 """Enforced shares in real containers: memory, GPU time, metrics, an agent that goes and comes."""
 
 import contextlib
+import os
+import shutil
 import subprocess
 
 from harness import layout
@@ -10,7 +12,7 @@ from harness.shell import run
 from harness.story import is_ready, metrics, restarts
 from stories import gpu_programs
 from stories.gpu_programs import SimulatedGpu, busy, pod
-from stories.objects import config_map, time_slicing
+from stories.objects import config_map, namespace, time_slicing
 from stories.walkthrough import AGENT, INSTALL, NAMESPACE, agent_pod, uninstall, user_types
 
 NODE = "t4-x1"
@@ -31,7 +33,7 @@ OK, OUT_OF_MEMORY = "0", "2"  # CUDA_SUCCESS, CUDA_ERROR_OUT_OF_MEMORY
 def whole_memory():
     """MiB that a program sees that has the GPU for itself."""
     driver = layout.OUT / "sim/libcuda.so.1"
-    said = run(gpu_programs.PROGRAMS["cuda"], "sizes", stdin=subprocess.DEVNULL,
+    said = run(gpu_programs.PROGRAMS["cuda"], "sizes",
                env={"ALIQUOT_SIM_NODE": NODE, "TEST_CUDA_LIBRARY": str(driver)})
     return int(said.split()[1])
 
@@ -78,9 +80,10 @@ def holding(story, name, mib):
 
 
 def grants(story, name):
-    """The agent's metrics of a pod's container: {} while it knows none."""
+    """The agent's metrics of a pod's container: {} while it knows none, or is not there."""
     found = {}
-    for row, value in metrics(agent_pod(story)).items():
+    agents = story.running(AGENT)
+    for row, value in (metrics(agents[0]) if agents else {}).items():
         metric, _, labels = row.partition("{")
         if metric.startswith("aliquot_grant_") and f'pod="{name}",container="main"' in labels:
             found[metric.removeprefix("aliquot_grant_")] = value
@@ -110,9 +113,9 @@ def is_limited(story, name, free, limit):
 def install(story):
     with story.step("helm install, with shares of ten in the ConfigMap"):
         gpu_programs.make_image()
-        run("mkdir", "-p", gpu_programs.STATE)
-        story.kubectl("create", "namespace", NAMESPACE)
-        story.apply(config_map("shares", any=time_slicing(10) + ISOLATION))
+        shutil.rmtree(gpu_programs.STATE, ignore_errors=True)
+        os.makedirs(gpu_programs.STATE)
+        story.apply(namespace(NAMESPACE), config_map("shares", any=time_slicing(10) + ISOLATION))
         user_types(INSTALL + VALUES)
         story.wait_allocatable(10)
         story.wait("the agent to be ready", lambda: len(story.running(AGENT)) == 1)
@@ -154,7 +157,7 @@ def shares_of_time(story, gpu, pods, seconds=0.6):
 
     before = so_far()
     story.wait(f"{seconds} s of GPU time to pass", lambda: sum(gpu.seconds(pods).values())
-               - sum(before[0].values()) >= seconds, 120, 0.5)
+               - sum(before[0].values()) >= seconds)
     after = so_far()
     for old, new in zip(before, after):
         part = {name: new[name] - old[name] for name in names}
@@ -174,7 +177,7 @@ def divides(story, gpu, loads, promised, unmanaged):
     print(f"  GPU time of {first}: {by_gpu:.3f}, by the metrics {by_metrics:.3f}; "
           f"promised {promised:.3f}, without Aliquot {unmanaged}", flush=True)
     for found in (by_gpu, by_metrics):
-        story.expect(abs(found - promised) < 0.1, f"about {promised:.3f}, found {found:.3f}")
+        story.expect(abs(found - promised) < 0.15, f"about {promised:.3f}, found {found:.3f}")
     return pods
 
 
@@ -189,7 +192,7 @@ def gpu_time(story, gpu):
 def restart_agent(story, gpu, pods, limit):
     with story.step("a new agent in place of the old one: nobody disturbed, everybody limited"):
         with holding(story, "light", 1000) as holder:
-            story.wait("four processes", lambda: grants(story, "light")["sessions"] == 4)
+            story.wait("four processes", lambda: grants(story, "light").get("sessions") == 4)
             before = grants(story, "light")["memory_charged_bytes"]
             worked = gpu.seconds(pods)
             old = agent_pod(story)["metadata"]

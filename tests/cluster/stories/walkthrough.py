@@ -258,10 +258,10 @@ def only_own_node(story):
             story.expect(code in (403, 422), f"{what} to be refused, found HTTP status {code}")
 
 
-def nothing_denied(story):
+def nothing_denied(story, since=0.0):
     with story.step("nothing that agent and controller asked for was denied to them"):
         for account in ("aliquot-agent", "aliquot-controller"):
-            asked = story.requests(account)
+            asked = story.requests(account, since)
             story.expect(asked, f"requests of {account} in the audit log")
             denied = [request for request in asked if request["code"] in (401, 403)]
             story.expect(not denied, f"no request of {account} to be denied, found {denied[:3]}")
