@@ -22,7 +22,7 @@
 namespace aliquot::sim {
 namespace {
 
-constexpr std::uint32_t kLayoutVersion = 1;
+constexpr std::uint32_t kLayoutVersion = 2;
 constexpr char kMagic[16] = "aliquot-sim-st\n";
 
 std::string StatePath(const std::string& directory) { return directory + "/state"; }
