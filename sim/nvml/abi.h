@@ -104,36 +104,6 @@ struct ProcessInfo {
 };
 static_assert(sizeof(ProcessInfo) == 24);
 
-struct ProcessUtilizationSample {
-  unsigned pid;
-  unsigned long long time_stamp;
-  unsigned sm_util;
-  unsigned mem_util;
-  unsigned enc_util;
-  unsigned dec_util;
-};
-static_assert(sizeof(ProcessUtilizationSample) == 32);
-
-struct ProcessUtilizationInfo {
-  unsigned long long time_stamp;
-  unsigned pid;
-  unsigned sm_util;
-  unsigned mem_util;
-  unsigned enc_util;
-  unsigned dec_util;
-  unsigned jpg_util;
-  unsigned ofa_util;
-};
-static_assert(sizeof(ProcessUtilizationInfo) == 40);
-
-struct ProcessesUtilizationInfo {
-  unsigned version;
-  unsigned count;
-  unsigned long long last_seen;
-  ProcessUtilizationInfo* samples;
-};
-static_assert(sizeof(ProcessesUtilizationInfo) == 24);
-
 struct DeviceAttributes {
   unsigned multiprocessor_count;
   unsigned shared_copy_engine_count;

@@ -3,6 +3,7 @@
 // Who uses a device: the processes registered in the state.
 #include <chrono>
 
+#include "sim/nvml/abi_utilization.h"
 #include "sim/nvml/call.h"
 #include "sim/state/process.h"
 
