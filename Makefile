@@ -11,6 +11,8 @@
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
+# The gate tries the same inputs every time; FUZZ_SEED=0 looks for new ones.
+FUZZ_SEED ?= 1
 CTEST = ctest --output-on-failure --no-tests=error -j$(JOBS)
 
 # A compiler cache serves every clone of the project, wherever it is.
@@ -54,7 +56,7 @@ asan tsan: deps
 fuzz: deps
 	@cmake --preset fuzz $(CMAKE_QUIET)
 	@cmake --build build/fuzz -j$(JOBS) --target fuzzers
-	@tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+	@tools/fuzz.sh build/fuzz $(FUZZ_SECONDS) $(FUZZ_SEED)
 
 bench: build
 	@bench/run.sh

@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
 // Planning time of an 8-GPU node, and how many MIG devices each change of layout destroys on an
-// A100, beside the whole-GPU tear-down of mig-parted.
+// A100, beside the whole-GPU tear-down of mig-parted. Ends with 1 if a plan took 10 ms or longer.
 #include <fmt/format.h>
+#include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <vector>
 
 #include "mig/planner.h"
@@ -39,19 +39,30 @@ std::string Short(const GpuMigState& gpu, const Layout& layout) {
   return text;
 }
 
-double PlanMicroseconds(const std::vector<GpuMigState>& gpus,
-                        const std::vector<std::optional<DesiredGpu>>& desired) {
-  const auto start = std::chrono::steady_clock::now();
-  const auto plan = PlanNode(gpus, desired);
-  const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
-  if (!plan.ok()) fmt::print("cannot plan: {}\n", plan.error().message);
-  return took.count();
+constexpr double kMostMicroseconds = 10'000;
+
+// Of this thread's processor: planning waits for nothing, and other programs are not its fault.
+double NowMicroseconds() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
 }
 
-// Every product, all pairs of its maximal layouts, eight equal GPUs.
-void PlanningTime() {
-  fmt::print("planning an 8-GPU node, microseconds\n{:<14}{:>8}{:>10}{:>10}{:>10}\n", "product",
-             "pairs", "median", "p99", "worst");
+double PlanMicroseconds(const std::vector<GpuMigState>& gpus,
+                        const std::vector<std::optional<DesiredGpu>>& desired) {
+  const double start = NowMicroseconds();
+  const auto plan = PlanNode(gpus, desired);
+  const double took = NowMicroseconds() - start;
+  if (!plan.ok()) fmt::print("cannot plan: {}\n", plan.error().message);
+  return took;
+}
+
+// Every product, all pairs of its maximal layouts, eight equal GPUs. The worst, in microseconds.
+double PlanningTime() {
+  double worst = 0;
+  fmt::print(
+      "planning an 8-GPU node, microseconds of processor time\n{:<14}{:>8}{:>10}{:>10}{:>10}\n",
+      "product", "pairs", "median", "p99", "worst");
   for (const std::string& product : aliquot::mig::testing::ProductNames()) {
     const GpuMigState gpu = aliquot::mig::testing::MakeGpu(product);
     const auto layouts = aliquot::mig::testing::MaximalLayouts(gpu);
@@ -66,6 +77,7 @@ void PlanningTime() {
     std::sort(times.begin(), times.end());
     fmt::print("{:<14}{:>8}{:>10.0f}{:>10.0f}{:>10.0f}\n", product, times.size(),
                times[times.size() / 2], times[times.size() * 99 / 100], times.back());
+    worst = std::max(worst, times.back());
   }
   // The most decisions: a 7g split into single slices, and devices of every size wanted in it; and
   // a wish that does not fit, whose explanation takes a search of its own.
@@ -76,15 +88,16 @@ void PlanningTime() {
   const std::vector<GpuMigState> gpus(8, With(gpu, split));
   const DesiredGpu wish{
       true, {{name("3c.7g.40gb"), 1}, {name("2c.7g.40gb"), 1}, {name("1c.7g.40gb"), 2}}};
-  fmt::print("split 7g to 3c+2c+1c+1c: {:.0f}\n",
-             PlanMicroseconds(gpus, std::vector<std::optional<DesiredGpu>>(8, wish)));
+  const double split_took = PlanMicroseconds(gpus, std::vector<std::optional<DesiredGpu>>(8, wish));
+  fmt::print("split 7g to 3c+2c+1c+1c: {:.0f}\n", split_took);
   const GpuMigState rtx = aliquot::mig::testing::MakeGpu("rtx-pro-6000");
   DesiredGpu all{true, {}};
   for (const InstanceProfile& profile : rtx.profiles) all.devices[profile.name] = 4;
-  const auto start = std::chrono::steady_clock::now();
+  const double start = NowMicroseconds();
   for (int i = 0; i < 8; ++i) static_cast<void>(PlanGpu(rtx, all));
-  const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
-  fmt::print("explaining that every profile four times does not fit: {:.0f}\n", took.count());
+  const double took = NowMicroseconds() - start;
+  fmt::print("explaining that every profile four times does not fit: {:.0f}\n", took);
+  return std::max({worst, split_took, took});
 }
 
 // mig-parted clears the GPU whenever the devices differ at all.
@@ -117,7 +130,7 @@ void Disturbance() {
 }  // namespace
 
 int main() {
-  PlanningTime();
+  const double worst = PlanningTime();
   Disturbance();
-  return 0;
+  return worst < kMostMicroseconds ? 0 : 1;
 }

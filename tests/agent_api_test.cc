@@ -4,35 +4,16 @@
 // The agent's process as it runs in a cluster, on an API server over HTTPS.
 #include <boost/json.hpp>
 #include <chrono>
-#include <fstream>
 
-#include "base/file.h"
-#include "http/testing_certs.h"
-#include "kube/fake_api_server.h"
-#include "kube/fake_cluster.h"
-#include "tests/agent_fixture.h"
+#include "tests/api_fixture.h"
 
 namespace aliquot::tests {
 namespace {
 
 namespace json = boost::json;
 
-class AgentApiTest : public AgentTest {
+class AgentApiTest : public ApiAgentTest {
  protected:
-  AgentApiTest() {
-    EXPECT_TRUE(cluster_.Put(kube::kNodes, {{"metadata", {{"name", "worker-1"}}}}).ok());
-    EXPECT_TRUE(WriteFileAtomically(Path("ca.crt"), authority_.certificate()).ok());
-    std::ofstream(Path("kubeconfig"))
-        << "apiVersion: v1\nkind: Config\ncurrent-context: test\n"
-           "clusters:\n- name: test\n  cluster:\n    server: https://127.0.0.1:"
-        << server_.port()
-        << "\n    certificate-authority: ca.crt\n"
-           "users:\n- name: test\n  user: {token: secret}\n"
-           "contexts:\n- name: test\n  context: {cluster: test, user: test, namespace: "
-           "gpu-operator}\n";
-    server_.RequireTokens({"secret"});
-  }
-
   void PutConfigMap(int replicas) {
     ASSERT_TRUE(cluster_
                     .Put(kube::kConfigMaps,
@@ -49,29 +30,17 @@ class AgentApiTest : public AgentTest {
                    {{"devicePlugin", {{"config", {{"name", "sharing"}, {"default", "any"}}}}}}}})
             .ok());
   }
-  void StartInCluster() {
+  void StartAll() {
     Simulate("t4-x1");
     StartKubelet();
-    // Beats the file that the fixture names.
-    StartAgent({"--cluster=on", "--kubeconfig=" + Path("kubeconfig"), "--node-name=worker-1"});
-  }
-
-  SystemClock clock_;
-  const http::TestingAuthority authority_{"test authority"};
-  kube::FakeCluster cluster_{clock_};
-  kube::FakeApiServer server_{cluster_, Options()};
-
- private:
-  http::TestingServerOptions Options() const {
-    const http::TestingIdentity identity = authority_.Issue("server", {"IP:127.0.0.1"});
-    return {0, identity.certificate, identity.key, ""};
+    StartInCluster("t4-x1");
   }
 };
 
 TEST_F(AgentApiTest, ServesWhatTheClusterSaysAndLabelsItsNode) {
   PutConfigMap(10);
   PutPolicy();
-  StartInCluster();
+  StartAll();
   ASSERT_TRUE(Shows(10));
   const auto start = std::chrono::steady_clock::now();
   PutConfigMap(4);
@@ -93,7 +62,7 @@ TEST_F(AgentApiTest, ServesWhatTheClusterSaysAndLabelsItsNode) {
 
 TEST_F(AgentApiTest, WithoutAPolicyTheFileCounts) {
   Configure(SharedBy(3));
-  StartInCluster();
+  StartAll();
   ASSERT_TRUE(Shows(3));
   EXPECT_TRUE(agent_.AwaitStatus("/config/origin", "file"));
   Configure(SharedBy(2));
@@ -106,7 +75,7 @@ TEST_F(AgentApiTest, WithoutAPolicyTheFileCounts) {
 TEST_F(AgentApiTest, AServerThatRestartsIsPickedUpAgain) {
   PutConfigMap(10);
   PutPolicy();
-  StartInCluster();
+  StartAll();
   ASSERT_TRUE(Shows(10));
   server_.Stop();
   PutConfigMap(5);

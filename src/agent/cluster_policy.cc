@@ -40,27 +40,22 @@ class Reader {
     return {};
   }
 
-  // The truth of the variable `name` of migManager.env; others are noted.
-  bool MigVariable(std::string_view name) {
+  // Takes the switches of migManager.env into the wish.
+  void MigVariables(MigWish& wish) {
     const json::value* value = Value({"migManager", "env"});
-    const json::array* list = value == nullptr ? nullptr : value->if_array();
-    bool truth = false;
-    if (value != nullptr && list == nullptr) Note("spec.migManager.env is not a list");
-    if (list == nullptr) return truth;
-    for (const json::value& entry : *list) {
+    if (value == nullptr) return;
+    if (!value->is_array()) return Note("spec.migManager.env is not a list");
+    for (const json::value& entry : value->as_array()) {
       const json::object* pair = entry.if_object();
-      const std::string found = pair == nullptr ? "" : FindText(*pair, {"name"});
-      if (found != name) {
-        Note(fmt::format("spec.migManager.env: \"{}\" does not change anything here", found));
-        continue;
-      }
-      const std::string text = ToLower(FindText(*pair, {"value"}));
-      truth = text == "true" || text == "1";
-      if (!truth && text != "false" && text != "0") {
-        Note(fmt::format("spec.migManager.env: {} is \"{}\", expected true or false", name, text));
+      const std::string name = pair == nullptr ? "" : FindText(*pair, {"name"});
+      if (name == "WITH_REBOOT") {
+        wish.allow_reboot = Truth(name, *pair).value_or(false);
+      } else if (name == "WITH_SHUTDOWN_HOST_GPU_CLIENTS") {
+        wish.stop_host_clients = Truth(name, *pair);
+      } else {
+        Note(fmt::format("spec.migManager.env: \"{}\" does not change anything here", name));
       }
     }
-    return truth;
   }
 
   // Takes the variables of spec.<section>.env that `wanted` accepts.
@@ -90,6 +85,14 @@ class Reader {
   const json::value* Value(std::initializer_list<std::string_view> path) const {
     const json::value* value = Find(spec_, path);
     return value == nullptr || value->is_null() ? nullptr : value;
+  }
+  // Of a variable in migManager.env.
+  std::optional<bool> Truth(const std::string& name, const json::object& pair) {
+    const std::string text = ToLower(FindText(pair, {"value"}));
+    if (text == "true" || text == "1") return true;
+    if (text == "false" || text == "0") return false;
+    Note(fmt::format("spec.migManager.env: {} is \"{}\", expected true or false", name, text));
+    return {};
   }
   void Note(std::string problem) { policy_.problems.push_back(std::move(problem)); }
 
@@ -123,7 +126,8 @@ Policy ReadPolicy(const kube::Object& object) {
   policy.default_key = reader.Text({"devicePlugin", "config", "default"});
   policy.mig.enabled = reader.Bool("migManager", "enabled", true);
   policy.mig.config_map = reader.Text({"migManager", "config", "name"});
-  policy.mig.allow_reboot = reader.MigVariable("WITH_REBOOT");
+  policy.mig.clients_map = reader.Text({"migManager", "gpuClientsConfig", "name"});
+  reader.MigVariables(policy.mig);
   reader.Environment("gfd", OfTheLabels);
   reader.Environment("devicePlugin", OfThePlugin);
   if (std::string strategy = reader.Text({"mig", "strategy"}); !strategy.empty()) {

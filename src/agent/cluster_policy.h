@@ -19,7 +19,8 @@ struct Policy {
   bool labels_enabled = true;    // gfd.enabled
   std::string config_map = {};   // devicePlugin.config.name; empty: none
   std::string default_key = {};  // devicePlugin.config.default
-  // migManager: enabled, config.name, and WITH_REBOOT of env.
+  // migManager: enabled, config.name, gpuClientsConfig.name, and of env WITH_REBOOT and
+  // WITH_SHUTDOWN_HOST_GPU_CLIENTS.
   MigWish mig = {};
   // MIG_STRATEGY of mig.strategy, and of devicePlugin.env and gfd.env what sets options of the
   // configuration or of health checks and CDI hooks. mig.strategy beats the lists.

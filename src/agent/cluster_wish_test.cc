@@ -57,6 +57,23 @@ TEST(ClusterPolicy, WhatCannotBeTakenIsAProblemAndCountsAsAbsent) {
   EXPECT_EQ(policy.problems.size(), 7u);
 }
 
+TEST(ClusterPolicy, SaysHowMigIsChanged) {
+  const Policy policy = ReadPolicy(Policy1(R"({"migManager": {
+      "enabled": false, "config": {"name": "layouts"}, "gpuClientsConfig": {"name": "clients"},
+      "env": [{"name": "WITH_REBOOT", "value": "true"},
+              {"name": "WITH_SHUTDOWN_HOST_GPU_CLIENTS", "value": "False"}]}})"));
+  EXPECT_EQ(policy.mig, (MigWish{.enabled = false,
+                                 .allow_reboot = true,
+                                 .config_map = "layouts",
+                                 .clients_map = "clients",
+                                 .stop_host_clients = false}));
+  EXPECT_TRUE(policy.problems.empty());
+  const Policy bad = ReadPolicy(Policy1(R"({"migManager": {
+      "env": [{"name": "WITH_REBOOT", "value": "perhaps"}, {"name": "CDI_ENABLED"}]}})"));
+  EXPECT_EQ(bad.mig, MigWish());
+  EXPECT_EQ(bad.problems.size(), 2u);
+}
+
 TEST(ClusterPolicy, TheOldestCountsThenTheFirstByName) {
   std::map<std::string, kube::Object> all;
   EXPECT_EQ(ActivePolicy(all), nullptr);

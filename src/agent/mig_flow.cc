@@ -59,7 +59,7 @@ std::string_view MigFlow::phase() const {
 
 std::optional<MigFlow::Target> MigFlow::Wanted() const {
   if (!inputs_.label || inputs_.held) return {};
-  return Target{*inputs_.label, inputs_.layouts};
+  return Target{*inputs_.label, inputs_.layouts, inputs_.allow_reboot};
 }
 
 void MigFlow::WakeAt(Clock::TimePoint when) {
@@ -192,6 +192,8 @@ const MigOrders& MigFlow::OnLook(const MigLook& look, Clock::TimePoint now) {
            now);
   } else if (!look.blocked.empty()) {
     Settle({MigState::kFailed, look.blocked, policy_.holders_poll}, now);
+  } else if (!inputs_.host_clients_problem.empty()) {
+    Settle(Failed(inputs_.host_clients_problem), now);
   } else {
     orders_.state = MigState::kPending;
     orders_.reason = look.plan;

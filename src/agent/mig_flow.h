@@ -51,6 +51,8 @@ struct MigInputs {
   // The clients in MigOrders::Clients::kPaused that are still there, for people; empty if none is,
   // absent if that is not known yet.
   std::optional<std::string> clients_left;
+  // Why it is not known which clients of the host to stop; empty if it is. Nothing is begun then.
+  std::string host_clients_problem;
 };
 
 // What one look at the GPUs with the wanted layout in mind found.
@@ -127,6 +129,7 @@ class MigFlow {
   struct Target {
     std::string label;
     std::uint64_t layouts = 0;
+    bool allow_reboot = false;  // what failed without may work with it
     friend bool operator==(const Target&, const Target&) = default;
   };
   // How an attempt ends.

@@ -198,6 +198,27 @@ TEST_F(MigFlowTest, HoldersAreWaitedFor) {
   EXPECT_EQ(state(), MigState::kSuccess);
 }
 
+// Better no change than one under the feet of services that were to be stopped.
+TEST_F(MigFlowTest, NothingIsBegunBeforeTheHostsClientsAreKnown) {
+  Make();
+  inputs_.host_clients_problem = "configmap gpu/clients does not exist";
+  Want("x");
+  Look(Change());
+  EXPECT_EQ(state(), MigState::kFailed);
+  EXPECT_EQ(orders().reason, "configmap gpu/clients does not exist");
+  EXPECT_TRUE(orders().withheld.empty());
+  inputs_.host_clients_problem.clear();
+  ++inputs_.layouts;
+  Observe();
+  GoOn();
+  // What is as wanted needs none of them stopped.
+  inputs_.host_clients_problem = "configmap gpu/clients does not exist";
+  Finish({});
+  Want("y");
+  Look({});
+  EXPECT_EQ(state(), MigState::kSuccess);
+}
+
 TEST_F(MigFlowTest, AnotherConfigurationOrDriverIsTriedAtOnce) {
   Make();
   Want("x");

@@ -28,64 +28,92 @@ Status Remove(const std::string& path) {
 
 bool HostPrograms::stopped() const { return ::access(RecordPath().c_str(), F_OK) == 0; }
 
-Status HostPrograms::RunOnHost(std::vector<std::string> command) const {
-  command.insert(command.begin(), options_.prefix.begin(), options_.prefix.end());
-  mig::Hook program;
-  program.command = command.front();
-  program.args.assign(command.begin() + 1, command.end());
-  return run_(program);
+Status HostPrograms::OnHost(const std::vector<std::string>& command) const {
+  if (!options_.on_host) return Error{Code::kUnimplemented, "a simulated node has no host"};
+  const auto status = options_.on_host(command);
+  if (!status.ok()) return status.error();
+  if (*status == 0) return {};
+  return Error{Code::kAborted,
+               fmt::format("\"{}\" ended with status {}", Join(command, " "), *status)};
 }
 
-Status HostPrograms::StopNow(bool mode) const {
+// Those that are to be started again, as somebody left them in the record.
+Result<std::vector<std::string>> HostPrograms::Recorded() const {
+  const auto record = ReadFile(RecordPath());
+  if (!record.ok() && record.error().code == Code::kNotFound) return std::vector<std::string>();
+  if (!record.ok()) return record.error();
+  std::vector<std::string> units = Split(*record, '\n');
+  std::erase(units, "");
+  return units;
+}
+
+// Only these are stopped, lest one that somebody keeps off is started at the end.
+Result<std::vector<std::string>> HostPrograms::RunningOf(
+    const std::vector<std::string>& units) const {
   std::vector<std::string> running;
-  for (const std::string& service : options_.services) {
-    if (RunOnHost({"systemctl", "is-active", "--quiet", service}).ok()) running.push_back(service);
+  for (const std::string& unit : units) {
+    const auto status = options_.on_host({"systemctl", "is-active", "--quiet", unit});
+    if (!status.ok()) return status.error().In("cannot ask for " + unit);
+    // What comes from systemctl is below; from here on it is whoever was to run it.
+    if (*status >= 125) {
+      return Error{Code::kUnavailable,
+                   fmt::format("cannot ask for {}: \"systemctl is-active\" ended with status {}",
+                               unit, *status)};
+    }
+    if (*status == 0) running.push_back(unit);
+  }
+  return running;
+}
+
+Status HostPrograms::RunHooks(const std::vector<mig::Hook>& hooks) const {
+  for (mig::Hook hook : hooks) {
+    for (const auto& [name, value] : options_.hook_environment) hook.envs[name] = value;
+    if (Status ran = run_hook_(hook); !ran.ok()) return ran;
+  }
+  return {};
+}
+
+Status HostPrograms::StopNow(const std::vector<std::string>& units, bool mode) const {
+  const auto running = RunningOf(units);
+  if (!running.ok()) return running.error();
+  // A process before this one may have died with some stopped.
+  auto recorded = Recorded();
+  if (!recorded.ok()) return recorded.error();
+  for (const std::string& unit : *running) {
+    if (std::find(recorded->begin(), recorded->end(), unit) == recorded->end()) {
+      recorded->push_back(unit);
+    }
   }
   std::error_code failure;
   std::filesystem::create_directories(options_.state_dir, failure);
-  // Also with no service to be stopped: that the hooks at the end are due is remembered by it.
-  if (Status kept = WriteFileAtomically(RecordPath(), Join(running, "\n"), 0600); !kept.ok()) {
+  // Also with no unit to be stopped: that the hooks at the end are due is remembered by it.
+  if (Status kept = WriteFileAtomically(RecordPath(), Join(*recorded, "\n"), 0600); !kept.ok()) {
     return kept;
   }
-  const auto hooks = [&](const std::vector<mig::Hook>& list) -> Status {
-    for (mig::Hook hook : list) {
-      for (const auto& [name, value] : options_.hook_environment) hook.envs[name] = value;
-      if (Status ran = run_(hook); !ran.ok()) return ran;
-    }
-    return {};
-  };
-  if (Status ran = hooks(options_.hooks.apply_start); !ran.ok()) return ran;
-  for (const std::string& service : running) {
-    log_.Info("stopping a GPU client of the host", {{"service", service}});
-    if (Status stop = RunOnHost({"systemctl", "stop", service}); !stop.ok()) return stop;
+  if (Status ran = RunHooks(options_.hooks.apply_start); !ran.ok()) return ran;
+  for (const std::string& unit : *running) {
+    log_.Info("stopping a GPU client of the host", {{"service", unit}});
+    if (Status stop = OnHost({"systemctl", "stop", unit}); !stop.ok()) return stop;
   }
   if (mode) {
-    if (Status ran = hooks(options_.hooks.pre_apply_mode); !ran.ok()) return ran;
+    if (Status ran = RunHooks(options_.hooks.pre_apply_mode); !ran.ok()) return ran;
   }
-  return hooks(options_.hooks.pre_apply_config);
+  return RunHooks(options_.hooks.pre_apply_config);
 }
 
 // Goes on after a failure: whatever can be started is.
 Status HostPrograms::StartNow() const {
-  const auto record = ReadFile(RecordPath());
-  if (!record.ok()) {
-    if (record.error().code == Code::kNotFound) return {};
-    return record.error();
-  }
+  const auto recorded = Recorded();
+  if (!recorded.ok()) return recorded.error();
   std::vector<std::string> problems;
-  for (const std::string& service : Split(*record, '\n')) {
-    if (service.empty()) continue;
+  for (const std::string& service : *recorded) {
     log_.Info("starting a GPU client of the host", {{"service", service}});
-    if (Status start = RunOnHost({"systemctl", "start", service}); !start.ok()) {
+    if (Status start = OnHost({"systemctl", "start", service}); !start.ok()) {
       problems.push_back(start.error().message);
     }
   }
-  for (mig::Hook hook : options_.hooks.apply_exit) {
-    for (const auto& [name, value] : options_.hook_environment) hook.envs[name] = value;
-    if (Status ran = run_(hook); !ran.ok()) {
-      problems.push_back(ran.error().message);
-      break;
-    }
+  if (Status ran = RunHooks(options_.hooks.apply_exit); !ran.ok()) {
+    problems.push_back(ran.error().message);
   }
   if (!problems.empty()) {
     return Error{Code::kUnavailable,
@@ -94,14 +122,16 @@ Status HostPrograms::StartNow() const {
   return Remove(RecordPath());
 }
 
-void HostPrograms::StopClients(bool mode, Done done) {
+void HostPrograms::StopClients(std::vector<std::string> units, bool mode, Done done) {
   const mig::HooksFile& hooks = options_.hooks;
-  if (options_.services.empty() && hooks.apply_start.empty() && hooks.pre_apply_mode.empty() &&
+  if (units.empty() && hooks.apply_start.empty() && hooks.pre_apply_mode.empty() &&
       hooks.pre_apply_config.empty() && hooks.apply_exit.empty()) {
     return done({});
   }
   if (!thread_) thread_.emplace();
-  thread_->Post([this, mode, done = std::move(done)] { done(StopNow(mode)); });
+  thread_->Post([this, units = std::move(units), mode, done = std::move(done)] {
+    done(StopNow(units, mode));
+  });
 }
 
 void HostPrograms::StartClients(Done done) {
@@ -116,7 +146,15 @@ void HostPrograms::Reboot(Done done) {
                       "there is no command for it; a simulated node is not rebooted"});
   }
   if (!thread_) thread_.emplace();
-  thread_->Post([this, done = std::move(done)] { done(RunOnHost(options_.reboot_command)); });
+  thread_->Post([this, done = std::move(done)] { done(OnHost(options_.reboot_command)); });
+}
+
+std::vector<std::string> UsualGpuClients() {
+  return {"nvsm.service",          "nvsm-mqtt.service",
+          "nvsm-core.service",     "nvsm-api-gateway.service",
+          "nvsm-notifier.service", "nv_peer_mem.service",
+          "nvidia-dcgm.service",   "dcgm.service",
+          "dcgm-exporter.service"};
 }
 
 Result<std::vector<std::string>> ParseGpuClients(const std::string& text) {

@@ -24,8 +24,9 @@ class MigHost {
   virtual ~MigHost() = default;
   // Whether clients are stopped, perhaps by a process before this one that died.
   virtual bool stopped() const = 0;
-  // Stops what uses the GPUs outside of Kubernetes; `mode`: some GPU changes its MIG mode.
-  virtual void StopClients(bool mode, Done done) = 0;
+  // Stops what uses the GPUs outside of Kubernetes: those of these systemd units that run. `mode`:
+  // some GPU changes its MIG mode.
+  virtual void StopClients(std::vector<std::string> units, bool mode, Done done) = 0;
   // Starts again what StopClients stopped, also after a failure of it.
   virtual void StartClients(Done done) = 0;
   // Success means that the node will go down at any moment.
@@ -34,6 +35,8 @@ class MigHost {
 
 // A file of GPU clients, version v1 of mig-manager's format: the host's systemd services.
 Result<std::vector<std::string>> ParseGpuClients(const std::string& text);
+// Those that NVIDIA's gpu-operator stops where nobody named others.
+std::vector<std::string> UsualGpuClients();
 
 // Runs programs of the host, on a thread of its own that starts with the first of them. Which
 // services were stopped is kept in a file, so that they are started again whatever happens to this
@@ -42,34 +45,36 @@ class HostPrograms final : public MigHost {
  public:
   struct Options {
     std::string state_dir;
-    // What makes a command line one of the host's; empty: it is run as it is. In a container the
-    // namespaces of process 1 have to be entered, which takes hostPID and privilege.
-    std::vector<std::string> prefix;
-    std::vector<std::string> services;        // systemd units to be stopped
-    std::vector<std::string> reboot_command;  // run with the prefix; empty: a reboot is impossible
-    mig::HooksFile hooks;                     // run as they are
+    // Runs a program of the host and waits for the status it ends with. Empty: there is no host
+    // that anything could be done to, and `units` are always empty.
+    std::function<Result<int>(const std::vector<std::string>&)> on_host;
+    std::vector<std::string> reboot_command;  // on the host; empty: a reboot is impossible
+    mig::HooksFile hooks;                     // run beside this program
     std::map<std::string, std::string> hook_environment;
   };
-  // Runs one program and waits for it; mig::RunProgram, but for tests.
-  using Run = std::function<Status(const mig::Hook& program)>;
+  // Runs one hook and waits for it; mig::RunProgram, but for tests.
+  using RunHook = std::function<Status(const mig::Hook& hook)>;
 
-  HostPrograms(Options options, const Logger& log, Run run = mig::RunProgram)
-      : options_(std::move(options)), log_(log), run_(std::move(run)) {}
+  HostPrograms(Options options, const Logger& log, RunHook run_hook = mig::RunProgram)
+      : options_(std::move(options)), log_(log), run_hook_(std::move(run_hook)) {}
 
   bool stopped() const override;
-  void StopClients(bool mode, Done done) override;
+  void StopClients(std::vector<std::string> units, bool mode, Done done) override;
   void StartClients(Done done) override;
   void Reboot(Done done) override;
 
  private:
-  Status StopNow(bool mode) const;
+  Status StopNow(const std::vector<std::string>& units, bool mode) const;
   Status StartNow() const;
-  Status RunOnHost(std::vector<std::string> command) const;
+  Result<std::vector<std::string>> Recorded() const;
+  Result<std::vector<std::string>> RunningOf(const std::vector<std::string>& units) const;
+  Status RunHooks(const std::vector<mig::Hook>& hooks) const;
+  Status OnHost(const std::vector<std::string>& command) const;
   std::string RecordPath() const { return options_.state_dir + "/mig-stopped-services"; }
 
   const Options options_;
   const Logger& log_;
-  const Run run_;
+  const RunHook run_hook_;
   std::optional<ThreadExecutor> thread_;
 };
 

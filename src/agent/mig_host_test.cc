@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <future>
+#include <set>
 
 #include "agent/mig_records.h"
 #include "base/executor_fake.h"
@@ -21,7 +22,18 @@ class MigHostTest : public testing::Test {
     char name[] = "/tmp/aliquot-test-XXXXXX";
     directory_ = ::mkdtemp(name);
     options_.state_dir = directory_ + "/state";
-    options_.prefix = {"nsenter", "--"};
+    options_.on_host = [this](const std::vector<std::string>& command) -> Result<int> {
+      const std::string line = Join(command, " ");
+      if (line.find("is-active") != std::string::npos) {
+        if (!host_error_.empty()) return Error{Code::kUnavailable, host_error_};
+        return active_.contains(command.back()) ? 0 : 3;
+      }
+      ran_.push_back(line);
+      if (line.find(failing_) != std::string::npos) return 1;
+      if (command[1] == "stop") active_.erase(command.back());
+      if (command[1] == "start") active_.insert(command.back());
+      return 0;
+    };
   }
   ~MigHostTest() override { std::filesystem::remove_all(directory_); }
 
@@ -29,7 +41,7 @@ class MigHostTest : public testing::Test {
     return HostPrograms(options_, log_, [this](const mig::Hook& program) -> Status {
       std::string line = program.command;
       for (const std::string& arg : program.args) line += " " + arg;
-      if (line.find("is-active") == std::string::npos) ran_.push_back(line);
+      ran_.push_back(line);
       if (line.find(failing_) != std::string::npos) return Error{Code::kUnavailable, line};
       return {};
     });
@@ -39,8 +51,8 @@ class MigHostTest : public testing::Test {
     call([&](const Status& status) { done.set_value(status); });
     return done.get_future().get();
   }
-  static Status Stop(MigHost& host, bool mode = true) {
-    return Await([&](MigHost::Done done) { host.StopClients(mode, std::move(done)); });
+  Status Stop(MigHost& host, bool mode = true) {
+    return Await([&](MigHost::Done done) { host.StopClients(units_, mode, std::move(done)); });
   }
   static Status Start(MigHost& host) {
     return Await([&](MigHost::Done done) { host.StartClients(std::move(done)); });
@@ -48,6 +60,9 @@ class MigHostTest : public testing::Test {
 
   std::string directory_;
   HostPrograms::Options options_;
+  std::vector<std::string> units_;
+  std::set<std::string> active_;  // on the host
+  std::string host_error_;        // of asking for them
   std::vector<std::string> ran_;
   std::string failing_ = "no program is called so";
   FakeClock clock_;
@@ -55,29 +70,54 @@ class MigHostTest : public testing::Test {
 };
 
 TEST_F(MigHostTest, WhatRunsIsStoppedAndStartedAgain) {
-  options_.services = {"dcgm.service", "nvsm.service"};
-  failing_ = "is-active --quiet nvsm.service";
+  units_ = {"dcgm.service", "nvsm.service"};
+  active_ = {"dcgm.service"};
   HostPrograms host = Make();
   EXPECT_TRUE(Stop(host).ok());
   EXPECT_TRUE(host.stopped());
-  EXPECT_EQ(ran_, (std::vector<std::string>{"nsenter -- systemctl stop dcgm.service"}));
+  EXPECT_EQ(ran_, (std::vector<std::string>{"systemctl stop dcgm.service"}));
   ran_.clear();
   HostPrograms next = Make();  // the agent was killed meanwhile
   EXPECT_TRUE(next.stopped());
   EXPECT_TRUE(Start(next).ok());
-  EXPECT_EQ(ran_, (std::vector<std::string>{"nsenter -- systemctl start dcgm.service"}));
+  EXPECT_EQ(ran_, (std::vector<std::string>{"systemctl start dcgm.service"}));
   EXPECT_FALSE(next.stopped());
 }
 
+// Killed with one stopped, the agent comes back and stops again what it finds running.
+TEST_F(MigHostTest, WhatAnotherLeftStoppedIsNotForgotten) {
+  units_ = {"dcgm.service", "nvsm.service"};
+  active_ = {"dcgm.service"};
+  HostPrograms first = Make();
+  EXPECT_TRUE(Stop(first).ok());
+  active_.insert("nvsm.service");
+  HostPrograms next = Make();
+  EXPECT_TRUE(Stop(next).ok());
+  EXPECT_TRUE(active_.empty());
+  EXPECT_TRUE(Start(next).ok());
+  EXPECT_EQ(active_, (std::set<std::string>{"dcgm.service", "nvsm.service"}));
+}
+
+// A host that cannot be asked is no host without clients.
+TEST_F(MigHostTest, AHostThatCannotBeAskedIsAFailure) {
+  units_ = {"dcgm.service"};
+  host_error_ = "cannot enter the host";
+  HostPrograms host = Make();
+  EXPECT_EQ(Stop(host).error().message, "cannot ask for dcgm.service: cannot enter the host");
+  EXPECT_TRUE(ran_.empty());
+  EXPECT_TRUE(Start(host).ok());
+}
+
 TEST_F(MigHostTest, WhatDoesNotStartIsTriedAgain) {
-  options_.services = {"a.service", "b.service"};
+  units_ = {"a.service", "b.service"};
+  active_ = {"a.service", "b.service"};
   failing_ = "start a.service";
   HostPrograms host = Make();
   EXPECT_TRUE(Stop(host).ok());
   const Status failed = Start(host);
   ASSERT_FALSE(failed.ok());
   EXPECT_NE(failed.error().message.find("start a.service"), std::string::npos);
-  EXPECT_EQ(ran_.back(), "nsenter -- systemctl start b.service") << "one does not stop the other";
+  EXPECT_EQ(ran_.back(), "systemctl start b.service") << "one does not stop the other";
   EXPECT_TRUE(host.stopped());
   failing_ = "nothing";
   EXPECT_TRUE(Start(host).ok());
@@ -117,7 +157,7 @@ TEST_F(MigHostTest, ARebootNeedsACommand) {
   options_.reboot_command = {"systemctl", "reboot"};
   HostPrograms host = Make();
   EXPECT_TRUE(Await([&](MigHost::Done done) { host.Reboot(std::move(done)); }).ok());
-  EXPECT_EQ(ran_, (std::vector<std::string>{"nsenter -- systemctl reboot"}));
+  EXPECT_EQ(ran_, (std::vector<std::string>{"systemctl reboot"}));
 }
 
 TEST_F(MigHostTest, ARebootIsRememberedByBoot) {

@@ -72,6 +72,11 @@ Status MigMode::WatchFile(FdPoller& poller) {
 void MigMode::SetWish(MigWish wish) {
   wish.allow_reboot = wish.allow_reboot || options_.allow_reboot;
   if (wish.config_map.empty()) wish.config_map = options_.config_map;
+  if (!wish.stop_host_clients) {
+    wish.stop_host_clients = options_.stop_host_clients || !wish.clients_map.empty();
+  }
+  // A simulated node has no services, and those of the machine it runs on are none of its business.
+  if (!options_.host.on_host) wish.stop_host_clients = false;
   node_.SetWish(wish);
 }
 

@@ -20,6 +20,7 @@ struct MigAgentOptions {
   HostPrograms::Options host;
   // Where the cluster's policy says nothing.
   bool allow_reboot = false;
+  bool stop_host_clients = false;
   std::string config_map;
 };
 

@@ -56,7 +56,14 @@ MigNode::MigNode(MigOptions options, Dependencies dependencies)
                 layouts_ = std::move(layouts);
                 ++layouts_generation_;
                 Wake();
-              }) {}
+              }),
+      clients_source_({options_.layouts.config_map_namespace, "clients.yaml", "GPU clients"},
+                      dependencies_.client, dependencies_.executor,
+                      [this](const std::string& origin, const Result<std::string>& text) {
+                        if (!text.ok()) return SetHostClients(text.error());
+                        auto units = ParseGpuClients(*text);
+                        SetHostClients(units.ok() ? std::move(units) : units.error().In(origin));
+                      }) {}
 
 MigNode::~MigNode() {
   dependencies_.executor.Cancel(timer_);
@@ -69,6 +76,21 @@ void MigNode::SetWish(const MigWish& wish) {
   if (wish_ == wish) return;
   wish_ = wish;
   source_.Follow(wish.config_map);
+  FollowHostClients();
+  Wake();
+}
+
+void MigNode::FollowHostClients() {
+  const bool stop = wish_->stop_host_clients.value_or(false);
+  clients_source_.Follow(stop ? wish_->clients_map : "");
+  if (!stop) return SetHostClients(std::vector<std::string>());
+  if (wish_->clients_map.empty()) SetHostClients(options_.host_clients);
+}
+
+void MigNode::SetHostClients(Result<std::vector<std::string>> units) {
+  // What failed for want of them is worth another look.
+  if (host_clients_ && !host_clients_->ok() && units.ok()) ++layouts_generation_;
+  host_clients_ = std::move(units);
   Wake();
 }
 
@@ -109,6 +131,7 @@ MigInputs MigNode::Inputs() const {
   inputs.allow_reboot = wish_->allow_reboot;
   inputs.layouts = layouts_generation_;
   inputs.gpus = gpus_generation_;
+  if (!host_clients_->ok()) inputs.host_clients_problem = host_clients_->error().message;
   const MigOrders& orders = flow_.orders();
   inputs.withdrawn = withheld_ == orders.withheld && dependencies_.lists_sent();
   if (orders.clients == MigOrders::Clients::kPaused &&
@@ -119,7 +142,7 @@ MigInputs MigNode::Inputs() const {
 }
 
 void MigNode::Sync() {
-  if (!labels_ || !wish_ || !layouts_ || gpus_generation_ == 0) return;
+  if (!labels_ || !wish_ || !layouts_ || !host_clients_ || gpus_generation_ == 0) return;
   flow_.Observe(Inputs(), dependencies_.clock.Now());
   CarryOut();
 }
@@ -276,9 +299,9 @@ void MigNode::StartJob() {
       StartApply();
       break;
     case MigJob::kStopClients:
-      dependencies_.host.StopClients(planned_.changes_mode, JobDone<Status>([this, now](Status s) {
-                                       flow_.OnClientsStopped(s, now());
-                                     }));
+      dependencies_.host.StopClients(
+          host_clients_->ok() ? **host_clients_ : std::vector<std::string>(), planned_.changes_mode,
+          JobDone<Status>([this, now](Status s) { flow_.OnClientsStopped(s, now()); }));
       break;
     case MigJob::kStartClients:
       dependencies_.host.StartClients(

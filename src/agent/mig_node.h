@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/config_map_key.h"
 #include "agent/mig_flow.h"
 #include "agent/mig_host.h"
 #include "agent/mig_job.h"
@@ -35,6 +36,8 @@ struct MigOptions {
   // The last parts of the labels nvidia.com/gpu.deploy.* whose pods must leave for a change. The
   // reference's list without device-plugin and gpu-feature-discovery, which this agent is.
   std::set<std::string> clients = {"dcgm", "dcgm-exporter", "nvsm", "client"};
+  // Systemd units of the host that are stopped for a change, if the wish says so and names none.
+  std::vector<std::string> host_clients;
   MigPolicy policy;
   bool allow_reset = true;
   std::string state_dir;  // of the journal, the layout for the next boot and what was stopped
@@ -91,6 +94,8 @@ class MigNode {
   MigStatus status() const;
 
  private:
+  void FollowHostClients();
+  void SetHostClients(Result<std::vector<std::string>> units);
   void Wake();
   void Sync();
   MigInputs Inputs() const;
@@ -123,6 +128,7 @@ class MigNode {
   std::optional<Labels> labels_;       // of the Node; absent until seen
   std::optional<MigLayouts> layouts_;  // absent until the source told of any
   std::uint64_t layouts_generation_ = 0;
+  std::optional<Result<std::vector<std::string>>> host_clients_;  // units; absent until known
   std::uint64_t gpus_generation_ = 0;
   bool driver_thread_ = true;
   std::optional<std::string> clients_left_;
@@ -145,6 +151,7 @@ class MigNode {
   std::optional<std::chrono::system_clock::time_point> since_;
   MigStatus told_;  // of the last call of `changed`
   MigLayoutSource source_;
+  ConfigMapKey clients_source_;
 };
 
 }  // namespace aliquot::agent

@@ -5,6 +5,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <boost/json.hpp>
 #include <deque>
@@ -33,14 +36,16 @@ const kube::Ref kNode{kube::kNodes, "", "n1", ""};
 class FakeHost final : public MigHost {
  public:
   bool stopped() const override { return stopped_; }
-  void StopClients(bool mode, Done done) override {
-    trace_.push_back(mode ? "stop for a mode" : "stop");
+  void StopClients(std::vector<std::string> units, bool mode, Done done) override {
+    std::string what = mode ? "stop for a mode" : "stop";
+    for (const std::string& unit : units) what += " " + unit;
+    trace_.push_back(what);
     stopped_ = true;
-    done({});
+    Answer("stop", std::move(done));
   }
   void StartClients(Done done) override {
-    if (std::exchange(stopped_, false)) trace_.push_back("start");
-    done({});
+    if (hanging_ != "start" && std::exchange(stopped_, false)) trace_.push_back("start");
+    Answer("start", std::move(done));
   }
   void Reboot(Done done) override {
     trace_.push_back("reboot");
@@ -49,6 +54,12 @@ class FakeHost final : public MigHost {
 
   std::vector<std::string> trace_;
   bool stopped_ = false;
+  std::string hanging_;  // "stop" or "start" does not return
+
+ private:
+  void Answer(const std::string& call, Done done) {
+    if (call != hanging_) done({});
+  }
 };
 
 class MigNodeTest : public testing::Test {
@@ -104,6 +115,7 @@ class MigNodeTest : public testing::Test {
     watch_.reset();
     node_.reset();
     jobs_.clear();
+    withheld_.clear();
   }
   // Everything that can happen without the clock moving.
   void Settle() {
@@ -137,6 +149,33 @@ class MigNodeTest : public testing::Test {
     return true;
   }
 
+  // Does the next job in a process of its own, which is killed at its `change`th change, before or
+  // after it. False if it has no such change.
+  bool DieInJob(unsigned change, bool after) {
+    const gpu::DriverJob job = std::move(jobs_.front());
+    jobs_.pop_front();
+    sim_->Disconnect();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      sim_->Connect();
+      sim_->faults().die_at_change = change;
+      sim_->faults().die_after = after;
+      job.run(&sim_->api(), [] {});
+      ::_exit(0);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    sim_->Connect();
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+  }
+  // The driver comes up as the agent has it, which finishes what was interrupted.
+  void LoadDriver() {
+    mig::RecoveringDriverSource source(
+        std::make_unique<gpu::FileDriverSource>(ALIQUOT_SIM_NVML_PATH), options_.state_dir,
+        boot_id_, log_);
+    ASSERT_TRUE(source.Load().ok());
+  }
+
   std::string Layout(unsigned gpu = 0) {
     const mig::GpuMigState state = sim_->Look(gpu);
     return mig::Describe(state, mig::LayoutOf(state));
@@ -152,13 +191,13 @@ class MigNodeTest : public testing::Test {
     }
     return texts;
   }
-  void PutConfigMap(const std::string& text, const std::string& key = "config.yaml") {
-    wish_.config_map = "layouts";
-    ASSERT_TRUE(
-        cluster_
-            .Put(kube::kConfigMaps, {{"metadata", {{"namespace", "gpu"}, {"name", "layouts"}}},
-                                     {"data", {{key, text}}}})
-            .ok());
+  void PutConfigMap(const std::string& text, const std::string& key = "config.yaml",
+                    const std::string& name = "layouts") {
+    if (name == "layouts") wish_.config_map = name;
+    ASSERT_TRUE(cluster_
+                    .Put(kube::kConfigMaps, {{"metadata", {{"namespace", "gpu"}, {"name", name}}},
+                                             {"data", {{key, text}}}})
+                    .ok());
   }
   void PutPod(const std::string& name, const std::string& selector) {
     ASSERT_TRUE(cluster_
@@ -307,6 +346,43 @@ TEST_F(MigNodeTest, AConfigMapIsFollowed) {
   EXPECT_EQ(Layout(), "off");
 }
 
+// migManager.gpuClientsConfig of the policy: what it names is stopped, and without it nothing is
+// begun.
+TEST_F(MigNodeTest, TheHostsClientsAreThoseOfTheConfigMap) {
+  Simulate(kOneA100);
+  options_.host_clients = {"of-the-options.service"};
+  wish_.clients_map = "clients";
+  wish_.stop_host_clients = true;
+  PutNode({{kMigConfigLabel, "all-3g.20gb"}, {"nvidia.com/gpu.deploy.dcgm", "true"}});
+  Start();
+  EXPECT_EQ(State(), "failed");
+  EXPECT_THAT(Events(), Contains(HasSubstr("configmap gpu/clients with the GPU clients does not")));
+  PutConfigMap("version: v1", "clients", "clients");
+  Pass(minutes(1));
+  EXPECT_THAT(node_->status().reason, HasSubstr("has no key \"clients.yaml\""));
+  PutConfigMap("systemd-services: [--now]", "clients.yaml", "clients");
+  Pass(minutes(2));
+  EXPECT_THAT(node_->status().reason, HasSubstr("configmap gpu/clients: "));
+  EXPECT_TRUE(host_.trace_.empty()) << "nobody was disturbed";
+  PutConfigMap("version: v1\nsystemd-services: [a.service, b.service]", "clients.yaml", "clients");
+  Pass(seconds(5));
+  EXPECT_EQ(State(), "success") << "at once, not when the next try is due";
+  EXPECT_THAT(host_.trace_, Contains("stop for a mode a.service b.service"));
+  // Others that are stopped from now on, and then none.
+  wish_.clients_map.clear();
+  node_->SetWish(wish_);
+  Want("all-7g.40gb");
+  Pass(seconds(5));
+  EXPECT_EQ(State(), "success");
+  EXPECT_THAT(host_.trace_, Contains("stop of-the-options.service"));
+  wish_.stop_host_clients = false;
+  node_->SetWish(wish_);
+  Want("all-3g.20gb");
+  Pass(seconds(5));
+  EXPECT_EQ(State(), "success");
+  EXPECT_THAT(host_.trace_, Contains("stop"));
+}
+
 TEST_F(MigNodeTest, WhoIsInTheWayIsNamedAndWaitedFor) {
   Simulate("a100-40gb-x8-mig");
   const mig::GpuMigState gpu = sim_->Look(3);
@@ -407,6 +483,66 @@ TEST_F(MigNodeTest, KilledAtAnyMomentTheSuccessorFinishes) {
   }
 }
 
+// The same within the change itself, before and after each of its steps. The mode changes, too.
+TEST_F(MigNodeTest, KilledAtAnyStepOfAChangeTheSuccessorFinishes) {
+  bool died = true;
+  for (unsigned change = 0; died; ++change) {
+    for (const bool after : {false, true}) {
+      SCOPED_TRACE(testing::Message() << (after ? "after " : "before ") << change);
+      Simulate(kOneA100);
+      host_.trace_.clear();
+      boot_id_ = "boot-1";
+      PutNode({{kMigConfigLabel, "all-balanced"}, {"nvidia.com/gpu.deploy.dcgm", "true"}});
+      Start();
+      while (!host_.stopped_) {
+        executor_.Advance(std::chrono::milliseconds(250));
+        if (!host_.stopped_) RunJob();
+      }
+      executor_.RunReady();
+      ASSERT_EQ(jobs_.size(), 1u);
+      died = DieInJob(change, after);
+      Kill();
+      EXPECT_EQ(State(), "pending");
+      EXPECT_EQ(Label("nvidia.com/gpu.deploy.dcgm"), kPausedForMig);
+      LoadDriver();
+      Start();
+      Pass(seconds(10));
+      EXPECT_EQ(State(), "success") << node_->status().reason;
+      EXPECT_EQ(Label("nvidia.com/gpu.deploy.dcgm"), "true");
+      EXPECT_EQ(Layout(), "on: 2g.10gb at 0, 1g.5gb at 2, 1g.5gb at 3, 3g.20gb at 4");
+      EXPECT_FALSE(host_.stopped_);
+      EXPECT_TRUE(withheld_.empty());
+      Kill();
+      sim_.reset();
+    }
+  }
+}
+
+// And while the host stops its services, or starts them.
+TEST_F(MigNodeTest, KilledWhileTheHostIsBusyTheSuccessorFinishes) {
+  for (const char* call : {"stop", "start"}) {
+    SCOPED_TRACE(call);
+    Simulate(kOneA100);
+    PutNode({{kMigConfigLabel, "all-3g.20gb"}, {"nvidia.com/gpu.deploy.dcgm", "true"}});
+    host_.hanging_ = call;
+    Start();
+    Pass(seconds(10));
+    EXPECT_EQ(State(), "pending");
+    EXPECT_TRUE(host_.stopped_);
+    Kill();
+    host_.hanging_.clear();
+    LoadDriver();
+    Start();
+    Pass(seconds(10));
+    EXPECT_EQ(State(), "success") << node_->status().reason;
+    EXPECT_EQ(Label("nvidia.com/gpu.deploy.dcgm"), "true");
+    EXPECT_EQ(Layout(), "on: 3g.20gb at 0, 3g.20gb at 4");
+    EXPECT_FALSE(host_.stopped_);
+    Kill();
+    sim_.reset();
+  }
+}
+
 TEST_F(MigNodeTest, WithoutALabelNobodyStaysPaused) {
   Simulate(kOneA100);
   PutNode({{"nvidia.com/gpu.deploy.dcgm", kPausedForMig}, {kMigStateLabel, "pending"}});
@@ -454,12 +590,10 @@ TEST_F(MigNodeTest, ARebootContinuesWhereItBegan) {
   EXPECT_EQ(Label("nvidia.com/gpu.deploy.dcgm"), kPausedForMig);
   EXPECT_THAT(Events(), Contains(HasSubstr("MigConfigRebooting")));
   Kill();
-  // The node is back. The driver is loaded through RecoveringDriverSource, which goes on.
+  // The node is back, and the driver goes on.
   ASSERT_TRUE(sim_->control().ResetGpu(0).ok());
   boot_id_ = "boot-2";
-  mig::RecoveringDriverSource source(std::make_unique<gpu::FileDriverSource>(ALIQUOT_SIM_NVML_PATH),
-                                     options_.state_dir, boot_id_, log_);
-  ASSERT_TRUE(source.Load().ok());
+  LoadDriver();
   EXPECT_EQ(Layout(), "on: 3g.20gb at 0, 3g.20gb at 4");
   Start();
   Pass(seconds(5));
@@ -496,6 +630,10 @@ TEST_F(MigNodeTest, WithoutLeaveAModeIsTakenBack) {
   EXPECT_THAT(node_->status().reason, HasSubstr("allow reboots (WITH_REBOOT=true)"));
   EXPECT_FALSE(sim_->Look().pending_mode_on);
   EXPECT_EQ(std::count(host_.trace_.begin(), host_.trace_.end(), "reboot"), 0);
+  wish_.allow_reboot = true;
+  node_->SetWish(wish_);
+  Pass(seconds(5));
+  EXPECT_EQ(State(), "rebooting") << "the cause of the failure is gone";
 }
 
 // gpu-operator#2600: devices are there again before anybody is offered any.
@@ -507,10 +645,8 @@ TEST_F(MigNodeTest, AfterARebootTheLayoutIsThereBeforeTheDriverIsSeen) {
   ASSERT_EQ(State(), "success");
   Kill();
   const auto load = [&](const std::string& boot) {
-    mig::RecoveringDriverSource source(
-        std::make_unique<gpu::FileDriverSource>(ALIQUOT_SIM_NVML_PATH), options_.state_dir, boot,
-        log_);
-    ASSERT_TRUE(source.Load().ok());
+    boot_id_ = boot;
+    LoadDriver();
   };
   for (unsigned gpu = 0; gpu < 8; ++gpu) ASSERT_TRUE(sim_->control().ResetGpu(gpu).ok());
   load("boot-1");
@@ -536,7 +672,7 @@ TEST_F(MigNodeTest, AnErrorOfAnyCallIsGotOver) {
   Simulate(kOneA100);
   PutNode({{kMigConfigLabel, "all-3g.20gb"}, {"nvidia.com/gpu.deploy.dcgm", "true"}});
   Start();
-  for (unsigned call = 0;; call += 19) {
+  for (unsigned call = 0;; call += 7) {
     SCOPED_TRACE(call);
     Want("all-7g.40gb");
     Pass(seconds(5));

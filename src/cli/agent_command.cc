@@ -108,6 +108,7 @@ void Run(Options& options, Console& console) {
 
   options.agent.sources.environment = ReadEnvironment();
   config::AgentSettings settings;
+  std::string driver_root;
   {
     // What no file can mend ends the process before anything starts.
     config::ConfigSources without_file = options.agent.sources;
@@ -120,6 +121,7 @@ void Run(Options& options, Console& console) {
       return;
     }
     settings = outcome.agent;
+    driver_root = outcome.config->flags.nvidia_driver_root;
   }
   const auto listen = ParseListenAddress(options.listen);
   if (!listen.ok()) {
@@ -148,7 +150,8 @@ void Run(Options& options, Console& console) {
   const Logger& log = surroundings->log;
   // A simulated node that is kept nowhere is a new one at every start: there is nothing to change.
   if (const std::string state = MigState(options); !state.empty()) {
-    auto mig = ResolveMigFlow(options.mig, !simulated.empty(), state, options.host_root, console);
+    auto mig = ResolveMigFlow(options.mig,
+                              {!simulated.empty(), state, options.host_root, driver_root}, console);
     if (!mig.ok()) return console.Fail(mig.error());
     options.agent.mig = *std::move(mig);
   }

@@ -5,10 +5,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
+#include <functional>
 #include <utility>
 #include <vector>
 
 #include "base/file.h"
+#include "base/host_program.h"
 #include "base/text.h"
 #include "cli/mig_options.h"
 #include "config/yaml_document.h"
@@ -20,6 +23,8 @@ namespace {
 
 // An orderly shutdown, of which the kubelet and its pods are told.
 constexpr char kReboot[] = "systemctl reboot";
+// Longer than systemd gives a unit to stop before it kills it, 90 seconds.
+constexpr std::chrono::minutes kHostPatience{2};
 
 std::vector<std::string> Words(const std::string& text, char separator) {
   std::vector<std::string> words;
@@ -29,28 +34,42 @@ std::vector<std::string> Words(const std::string& text, char separator) {
   return words;
 }
 
-mig::NvmlMigDriver::Host DriverHost(const std::vector<std::string>& prefix) {
+using OnHost = std::function<Result<int>(const std::vector<std::string>&)>;
+
+OnHost HostRunner(const std::vector<std::string>& prefix, const std::string& host_root) {
+  const std::string process = prefix.empty() ? host_root + "/proc/1" : std::string();
+  return [prefix, process](const std::vector<std::string>& command) {
+    std::vector<std::string> whole = prefix;
+    whole.insert(whole.end(), command.begin(), command.end());
+    return RunOnHost(process, whole, kHostPatience);
+  };
+}
+
+mig::NvmlMigDriver::Host DriverHost(const OnHost& on_host, const std::string& driver_root) {
+  // A driver in a container has its programs there.
+  std::vector<std::string> command;
+  if (!driver_root.empty() && driver_root != "/") command = {"chroot", driver_root};
+  command.insert(command.end(), {"nvidia-smi", "--gpu-reset", "-i"});
   mig::NvmlMigDriver::Host host;
-  host.reset = [prefix](const std::string& bus_id) {
-    std::vector<std::string> line = prefix;
-    line.insert(line.end(), {"nvidia-smi", "--gpu-reset", "-i", bus_id});
-    mig::Hook program;
-    program.command = line.front();
-    program.args.assign(line.begin() + 1, line.end());
-    return mig::RunProgram(program);
+  host.reset = [on_host, command](const std::string& bus_id) -> Status {
+    std::vector<std::string> whole = command;
+    whole.push_back(bus_id);
+    const auto status = on_host(whole);
+    if (!status.ok()) return status.error();
+    if (*status == 0) return {};
+    return Error{Code::kAborted,
+                 fmt::format("\"nvidia-smi --gpu-reset\" ended with status {}", *status)};
   };
   host.clients = [](const std::string& path) { return mig::ProcessesWithOpen(path); };
   return host;
 }
 
-Result<std::vector<std::string>> HostClients(const MigFlowFlags& flags) {
-  if (!flags.stop_host_clients || flags.host_clients_file.empty()) {
-    return std::vector<std::string>();
-  }
-  const auto text = ReadFile(flags.host_clients_file, config::kMaxFileBytes);
+Result<std::vector<std::string>> HostClients(const std::string& file) {
+  if (file.empty()) return agent::UsualGpuClients();
+  const auto text = ReadFile(file, config::kMaxFileBytes);
   if (!text.ok()) return text.error().In("reading the GPU clients of the host");
   auto services = agent::ParseGpuClients(*text);
-  if (!services.ok()) return services.error().In(flags.host_clients_file);
+  if (!services.ok()) return services.error().In(file);
   return services;
 }
 
@@ -83,7 +102,8 @@ void AddMigFlowOptions(CLI::App& command, MigFlowFlags& flags) {
       ->capture_default_str();
   command
       .add_option("--gpu-clients-file", flags.host_clients_file,
-                  "systemd units of the host that use GPUs, a clients.yaml of mig-manager")
+                  "systemd units of the host that use GPUs, a clients.yaml of mig-manager, where "
+                  "no ClusterPolicy names one [those of DCGM and NVSM]")
       ->type_name("FILE")
       ->envname("GPU_CLIENTS_FILE");
   command
@@ -99,10 +119,10 @@ void AddMigFlowOptions(CLI::App& command, MigFlowFlags& flags) {
       ->envname("MIG_PARTED_SKIP_RESET");
   command
       .add_option("--host-command", flags.host_command,
-                  "what runs a program on the host: put before systemctl and nvidia-smi")
+                  "put before systemctl and nvidia-smi, to run them on the host [enters the "
+                  "namespaces of process 1; nothing is run for a simulated node]")
       ->type_name("COMMAND")
-      ->envname("ALIQUOT_HOST_COMMAND")
-      ->capture_default_str();
+      ->envname("ALIQUOT_HOST_COMMAND");
   command
       .add_option(
           "--reboot-command", flags.reboot_command,
@@ -111,36 +131,39 @@ void AddMigFlowOptions(CLI::App& command, MigFlowFlags& flags) {
       ->envname("ALIQUOT_REBOOT_COMMAND");
 }
 
-Result<agent::MigAgentOptions> ResolveMigFlow(const MigFlowFlags& flags, bool simulated,
-                                              const std::string& state_dir,
-                                              const std::string& host_root, Console& console) {
+Result<agent::MigAgentOptions> ResolveMigFlow(const MigFlowFlags& flags, const MigFlowPlace& place,
+                                              Console& console) {
   agent::MigAgentOptions options;
   MigOptions hooks;
   hooks.hooks_file = flags.hooks_file;
   auto file = LoadMigHooks(hooks, console);
   if (!file.ok()) return file.error();
-  auto services = HostClients(flags);
+  auto services = HostClients(flags.host_clients_file);
   if (!services.ok()) return services.error();
 
   options.allow_reboot = flags.allow_reboot;
+  options.stop_host_clients = flags.stop_host_clients;
   options.config_map = flags.config_map;
   options.node.layouts.file = flags.config_file;
   options.node.clients.clear();
   for (const std::string& name : Words(flags.clients, ',')) options.node.clients.insert(name);
+  options.node.host_clients = *std::move(services);
   options.node.allow_reset = !flags.skip_reset;
-  options.node.state_dir = state_dir;
-  options.node.boot_id = mig::BootId(host_root);
+  options.node.state_dir = place.state_dir;
+  options.node.boot_id = mig::BootId(place.host_root);
 
-  options.host.state_dir = state_dir;
-  options.host.prefix = Words(flags.host_command, ' ');
-  options.host.services = *std::move(services);
+  options.host.state_dir = place.state_dir;
   options.host.hooks = *std::move(file);
   options.host.hook_environment = {{"MIG_PARTED_HOOKS_FILE", flags.hooks_file}};
   const bool named = !flags.reboot_command.empty();
-  if (named || !simulated) {
+  if (place.simulated && !named && flags.host_command.empty()) return options;
+  options.host.on_host = HostRunner(Words(flags.host_command, ' '), place.host_root);
+  if (named || !place.simulated) {
     options.host.reboot_command = Words(named ? flags.reboot_command : kReboot, ' ');
   }
-  if (!simulated) options.node.driver_host = DriverHost(options.host.prefix);
+  if (!place.simulated) {
+    options.node.driver_host = DriverHost(options.host.on_host, place.driver_root);
+  }
   return options;
 }
 

@@ -25,16 +25,23 @@ struct MigFlowFlags {
   bool stop_host_clients = false;
   bool allow_reboot = false;
   bool skip_reset = false;
-  std::string host_command = "nsenter --target 1 --mount --uts --ipc --net --pid --";
+  std::string host_command;
   std::string reboot_command;
 };
 
 void AddMigFlowOptions(CLI::App& command, MigFlowFlags& flags);
 
+// Where the flow works.
+struct MigFlowPlace {
+  bool simulated = false;
+  std::string state_dir;
+  std::string host_root;    // where the host's /proc is; empty = /
+  std::string driver_root;  // of the driver, on the host
+};
+
 // Reads the files that are named; problems of them go to `console.err`, too. On a simulated node
 // nothing of this machine is touched unless a flag names it.
-Result<agent::MigAgentOptions> ResolveMigFlow(const MigFlowFlags& flags, bool simulated,
-                                              const std::string& state_dir,
-                                              const std::string& host_root, Console& console);
+Result<agent::MigAgentOptions> ResolveMigFlow(const MigFlowFlags& flags, const MigFlowPlace& place,
+                                              Console& console);
 
 }  // namespace aliquot::cli

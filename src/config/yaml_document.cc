@@ -173,6 +173,20 @@ void ResolveScalar(Node& node, const std::string& tag) {
   }
 }
 
+// yaml-cpp turns the escapes \N (next line) and \_ (no-break space) into one byte of Latin-1.
+// Gives them their UTF-8 form; a scalar that has neither is valid UTF-8 already.
+std::string WithWholeCharacters(const std::string& text) {
+  std::string whole;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto first = static_cast<unsigned char>(text[i]);
+    if ((first >> 6) == 2) whole += '\xc2';
+    const std::size_t length = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    whole.append(text, i, length);
+    i += length;
+  }
+  return whole;
+}
+
 // Whether the quoted scalar that `text` starts with, perhaps after an anchor and a tag, has its
 // closing quote. yaml-cpp takes the end of the file for one if it follows a line break.
 bool IsTerminated(std::string_view text) {
@@ -222,7 +236,7 @@ class Builder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     auto node = New(Node::Kind::kString, mark);
-    node->text = value;
+    node->text = WithWholeCharacters(value);
     ResolveScalar(*node, tag);
     if (node->quoted) last_quoted_ = mark;
     Finish(std::move(node), anchor);

@@ -190,6 +190,14 @@ TEST(YamlDocument, RefusesWithPosition) {
   }
 }
 
+TEST(YamlDocument, ResolvesEscapesToUtf8) {
+  EXPECT_EQ(Value(R"("a\Nb\_c\Ld\x85\u00e4")")->text,
+            "a\xc2\x85"
+            "b\xc2\xa0"
+            "c\xe2\x80\xa8"
+            "d\xc2\x85\xc3\xa4");
+}
+
 TEST(YamlDocument, RefusesWhatIsTooBig) {
   EXPECT_NE(Parse(std::string(kMaxFileBytes + 1, ' ')).problems.find("expected at most"),
             std::string::npos);

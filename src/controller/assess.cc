@@ -13,6 +13,7 @@ namespace {
 
 constexpr char kPluginState[] = "state-device-plugin";
 constexpr char kMigConfigKey[] = "config.yaml";
+constexpr char kMigClientsKey[] = "clients.yaml";
 
 class Assessor {
  public:
@@ -84,11 +85,17 @@ class Assessor {
   }
 
   void JudgeMigConfig() {
-    if (!spec_.mig_manager_enabled || spec_.mig_config_name.empty()) return;
-    const ConfigKeys* keys = Keys(spec_.mig_config_name, "migManager.config.name");
-    if (keys == nullptr || keys->contains(kMigConfigKey)) return;
-    Whole(fmt::format("spec.migManager.config.name: {} has no key \"{}\"; {}",
-                      Named(spec_.mig_config_name), kMigConfigKey, ListKeys(*keys)));
+    if (!spec_.mig_manager_enabled) return;
+    JudgeKey(spec_.mig_config_name, "migManager.config.name", kMigConfigKey);
+    JudgeKey(spec_.mig_clients_name, "migManager.gpuClientsConfig.name", kMigClientsKey);
+  }
+
+  // A ConfigMap that has to have one certain key, if it is named.
+  void JudgeKey(const std::string& name, const char* field, const char* key) {
+    const ConfigKeys* keys = name.empty() ? nullptr : Keys(name, field);
+    if (keys == nullptr || keys->contains(key)) return;
+    Whole(
+        fmt::format("spec.{}: {} has no key \"{}\"; {}", field, Named(name), key, ListKeys(*keys)));
   }
 
   void IndexPods() {

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "config/settings.h"
 #include "controller/json_path.h"
 
@@ -47,9 +49,10 @@ ConfigKeys ReadConfigMap(const kube::Object& object) {
 std::vector<std::string> NamedConfigMaps(const PolicySpec& spec) {
   std::vector<std::string> names;
   if (spec.device_plugin_enabled && !spec.config_name.empty()) names.push_back(spec.config_name);
-  if (spec.mig_manager_enabled && !spec.mig_config_name.empty() &&
-      spec.mig_config_name != spec.config_name) {
-    names.push_back(spec.mig_config_name);
+  if (!spec.mig_manager_enabled) return names;
+  for (const std::string& name : {spec.mig_config_name, spec.mig_clients_name}) {
+    if (name.empty() || std::find(names.begin(), names.end(), name) != names.end()) continue;
+    names.push_back(name);
   }
   return names;
 }

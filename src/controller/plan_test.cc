@@ -141,15 +141,21 @@ TEST(Plan, WithoutTheDaemonSetItSaysSo) {
 
 TEST(Plan, WaitsForConfigMapsItHasNotSeen) {
   Observed observed = Serving(1, R"({"devicePlugin":{"config":{"name":"c"}},
-                                     "migManager":{"config":{"name":"m"}}})");
+                                     "migManager":{"config":{"name":"m"},
+                                                   "gpuClientsConfig":{"name":"u"}}})");
   Actions actions = Plan(observed, kNow);
-  EXPECT_THAT(actions.config_maps, testing::ElementsAre("c", "m"));
+  EXPECT_THAT(actions.config_maps, testing::ElementsAre("c", "m", "u"));
   EXPECT_THAT(actions.statuses, IsEmpty());
   observed.config_maps["c"] = ConfigKeys{{"any", ""}};
   observed.config_maps["m"] = ConfigKeys{{"layouts.yaml", ""}};
+  observed.config_maps["u"] = ConfigKeys{{"clients.yaml", ""}};
   EXPECT_THAT(ErrorMessage(Plan(observed, kNow)),
               HasSubstr("ConfigMap gpu-operator/m has no key \"config.yaml\"; it has "
                         "layouts.yaml"));
+  observed.config_maps["m"] = ConfigKeys{{"config.yaml", ""}};
+  observed.config_maps["u"] = std::nullopt;
+  EXPECT_THAT(ErrorMessage(Plan(observed, kNow)),
+              HasSubstr("migManager.gpuClientsConfig.name: ConfigMap gpu-operator/u does not"));
 }
 
 TEST(Plan, AnUnreadableConfigMapIsAReason) {

@@ -65,6 +65,7 @@ PolicySpec ReadSpec(const json::object& object, std::vector<std::string>& proble
   reader.Read({"devicePlugin", "config", "default"}, spec.config_default);
   reader.Read({"migManager", "enabled"}, spec.mig_manager_enabled);
   reader.Read({"migManager", "config", "name"}, spec.mig_config_name);
+  reader.Read({"migManager", "gpuClientsConfig", "name"}, spec.mig_clients_name);
   reader.Read({"sandboxWorkloads", "enabled"}, spec.sandbox_enabled);
 
   std::string word;

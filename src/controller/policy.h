@@ -27,6 +27,7 @@ struct PolicySpec {
   std::string config_default;  // devicePlugin.config.default; empty = none
   bool mig_manager_enabled = true;
   std::string mig_config_name;     // migManager.config.name; empty = none
+  std::string mig_clients_name;    // migManager.gpuClientsConfig.name; empty = none
   bool label_mig_disabled = true;  // migManager.config.default is "all-disabled"
   bool sandbox_enabled = false;    // sandboxWorkloads.enabled
   Workload default_workload = Workload::kContainer;

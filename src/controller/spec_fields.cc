@@ -32,7 +32,8 @@ struct Block {
 
 constexpr std::array<std::string_view, 3> kPlugin = {"enabled", "config", "env"};
 constexpr std::array<std::string_view, 2> kLabels = {"enabled", "env"};
-constexpr std::array<std::string_view, 2> kMigManager = {"enabled", "config"};
+constexpr std::array<std::string_view, 4> kMigManager = {"enabled", "config", "gpuClientsConfig",
+                                                         "env"};
 constexpr std::array<std::string_view, 1> kStrategy = {"strategy"};
 constexpr std::array<std::string_view, 2> kSandbox = {"enabled", "defaultWorkload"};
 // What every part of the GPU operator has.
@@ -154,7 +155,6 @@ class Sorter {
       } else if (Contains(block.helm, name)) {
         helm_.push_back(fmt::format("{}.{}", block.name, name));
       } else if ((block.name == "devicePlugin" && name == "mps") ||
-                 (block.name == "migManager" && name == "gpuClientsConfig") ||
                  (block.name == "sandboxWorkloads" && name == "mode")) {
         absent_.push_back(fmt::format("{}.{}", block.name, name));
       } else {

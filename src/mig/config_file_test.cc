@@ -114,6 +114,15 @@ TEST(MigConfigFile, RefusesWithPlaceAndReason) {
   }
 }
 
+TEST(MigConfigFile, RefusesNamesThatNoNodeLabelCouldHold) {
+  const ParsedConfigFile parsed =
+      ParseConfigFile("version: v1\nmig-configs:\n  ? " + std::string(129, 'a') +
+                      "\n  : [{devices: all, mig-enabled: false}]\n");
+  ASSERT_EQ(parsed.problems.size(), 1u);
+  EXPECT_NE(parsed.problems[0].message.find("has 129 bytes, expected at most 128"),
+            std::string::npos);
+}
+
 TEST(MigConfigFile, BringsSpellingsTogether) {
   const char* text =
       "version: v1\nmig-configs:\n  a:\n  - devices: all\n    mig-enabled: true\n    mig-devices:\n"
@@ -220,6 +229,21 @@ TEST(MigConfigFile, GeneratesWhatFitsOnEveryProduct) {
       const auto desired = DesiredFor(entries, gpus);
       ASSERT_TRUE(desired.ok());
       EXPECT_TRUE(PlanNode(gpus, *desired).ok()) << product << " " << label;
+    }
+  }
+}
+
+TEST(MigConfigFile, WritesEveryLabelSoThatItCanBeReadBack) {
+  ConfigEntry entry;
+  entry.all_devices = true;
+  for (const std::string& label :
+       {std::string("all"), std::string(128, '\x1b'), std::string("a\xc2\x85\xc2\xa0 #b: c"),
+        std::string("<<"), std::string("1.0")}) {
+    const ConfigFile file{{{label, {entry}}}};
+    for (const std::string& text : {WriteYaml(file), WriteJson(file)}) {
+      const ParsedConfigFile again = ParseConfigFile(text);
+      ASSERT_TRUE(again.problems.empty()) << text;
+      EXPECT_EQ(again.file, file) << text;
     }
   }
 }

@@ -19,6 +19,10 @@ using config::Node;
 using config::NodePtr;
 using config::Problems;
 
+// Of a configuration's name. Written with escapes it still is shorter than the 1024 characters that
+// YAML allows a key.
+constexpr std::size_t kMaxLabelBytes = 128;
+
 // Where a value stands, and its dotted path for messages.
 struct Place {
   const Node* node = nullptr;
@@ -81,6 +85,12 @@ class Parser {
     for (const Node::Entry& entry : configs.node->entries) {
       const Place config{entry.value.get(), configs.path + "." + entry.key};
       if (file.configs.contains(entry.key)) Twice(entry, configs.path);
+      if (entry.key.size() > kMaxLabelBytes) {
+        problems_.Error(entry.position, configs.path,
+                        fmt::format("the name of a configuration has {} bytes, expected at most {}",
+                                    entry.key.size(), kMaxLabelBytes),
+                        "the node label that selects it holds at most 63 characters");
+      }
       file.configs[entry.key] = Entries(config);
     }
     return file;

@@ -3,6 +3,7 @@
 #include "mig/hooks.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -132,9 +133,19 @@ Status RunProgram(const Hook& program) {
   if (!program.workdir.empty()) {
     ::posix_spawn_file_actions_addchdir_np(&actions, program.workdir.c_str());
   }
+  // An agent blocks and ignores signals that its programs are to receive.
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::posix_spawnattr_setsigmask(&attributes, &set);
+  ::sigaddset(&set, SIGPIPE);
+  ::posix_spawnattr_setsigdefault(&attributes, &set);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = -1;
-  const int failure = ::posix_spawnp(&pid, program.command.c_str(), &actions, nullptr,
+  const int failure = ::posix_spawnp(&pid, program.command.c_str(), &actions, &attributes,
                                      Pointers(argv).data(), Pointers(envp).data());
+  ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
   if (failure != 0) return ErrnoError(fmt::format("cannot run \"{}\"", program.command), failure);
   int status = 0;
