@@ -3,10 +3,16 @@
 
 // What a running agent makes of what the cluster says: policies, ConfigMaps, node labels, and an
 // API server that comes and goes.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include <algorithm>
 #include <boost/json.hpp>
+#include <filesystem>
 
 #include "agent/json_path.h"
+#include "base/file.h"
 #include "labels/node_keys.h"
 #include "tests/cluster_fixture.h"
 
@@ -247,6 +253,53 @@ TEST_F(AgentClusterTest, WithoutTheKindThereIsNoPolicy) {
   cluster_.Unregister(kube::kClusterPolicies);
   StartInCluster();
   ASSERT_TRUE(Shows(1));
+}
+
+// A process that goes around its share, as kubectl describe shows it on the pod.
+TEST_F(AgentClusterTest, APodIsToldThatItBreaksItsShare) {
+  constexpr char kUid[] = "01234567-89ab-cdef-0123-456789abcdef";
+  const std::string proc = Path("proc/4242");
+  std::filesystem::create_directories(proc);
+  std::filesystem::create_directories(Path("lib"));
+  for (const char* name : {"libaliquot-cuda.so", "libaliquot-nvml.so"}) {
+    ASSERT_TRUE(WriteFileAtomically(Path("lib/") + name, name).ok());
+  }
+  options_.shares = {Path("state"), Path("run"), Path("lib"), Path("proc")};
+  options_.pod_resources_socket = Path("pod-resources/kubelet.sock");
+  PutConfigMap({{"any",
+                 "version: v1\nsharing:\n  timeSlicing:\n    resources:\n"
+                 "    - {name: nvidia.com/gpu, replicas: 4}\n    isolation: {memory: share}\n"}});
+  ChooseDefault("any");
+  StartInCluster();
+  ASSERT_TRUE(Shows(4));
+  ASSERT_TRUE(kubelet_->Place("train", "main", kGpu, 1).ok());
+  ASSERT_TRUE(pages_.AwaitStatus("/shares/grants/0/holder/pod", "train"));
+  const std::string grant =
+      pages_.Status().at("shares").at("grants").at(0).at("grant").as_string().c_str();
+  struct stat live{};
+  ASSERT_EQ(::stat(Path("run/grants").c_str(), &live), 0);
+  std::string stat = "4242 (a) S 1";
+  for (int field = 5; field < 22; ++field) stat += " 0";
+  ASSERT_TRUE(WriteFileAtomically(proc + "/stat", stat + " 7 0\n").ok());
+  ASSERT_TRUE(
+      WriteFileAtomically(proc + "/cgroup", std::string("0::/kubepods/pod") + kUid + "/c\n").ok());
+  ASSERT_TRUE(WriteFileAtomically(proc + "/mountinfo",
+                                  fmt::format("1 2 {}:{} /grants/{} /run/aliquot/grant ro\n",
+                                              major(live.st_dev), minor(live.st_dev), grant))
+                  .ok());
+  sim::ProcessOptions process;
+  process.pid = 4242;
+  ASSERT_TRUE(sim().AddProcess(process, 1 << 20).ok());
+  EXPECT_TRUE(Eventually([&] {
+    const auto events = cluster_.List({kube::kEvents, "default", "", ""});
+    return events.ok() && std::any_of(events->items.begin(), events->items.end(), [&](auto& event) {
+             return agent::FindText(event, {"reason"}) == "GpuShareViolated" &&
+                    agent::FindText(event, {"involvedObject", "kind"}) == "Pod" &&
+                    agent::FindText(event, {"involvedObject", "name"}) == "train" &&
+                    agent::FindText(event, {"involvedObject", "uid"}) == kUid &&
+                    agent::FindText(event, {"message"}).starts_with("process 4242 of container");
+           });
+  }));
 }
 
 }  // namespace

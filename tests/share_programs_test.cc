@@ -205,6 +205,22 @@ TEST_F(ShareProgramsTest, GoingAroundIsReported) {
   EXPECT_EQ(bypass.Wait(), 0);
 }
 
+// One that is connected, but keeps its work from the arbiter, shows in the driver's figures.
+TEST_F(ShareProgramsTest, WorkPastTheGateIsReported) {
+  StartNode();
+  Child honest = Run(Place("honest", 5), {"spin", "200", "async"});
+  Child cheat = Run(Place("cheat", 5), {"cheat", "200", "async", ALIQUOT_SIM_CUDA_PATH});
+  for (Child* child : {&honest, &cheat}) ASSERT_EQ(child->Hear(), "ready");
+  for (Child* child : {&honest, &cheat}) child->Say("go");
+  EXPECT_TRUE(agent_.AwaitLog("share violated kind=uncounted-time"));
+  const std::string metrics = agent_.Get("/metrics").body;
+  EXPECT_NE(metrics.find("pod=\"cheat\",container=\"main\",device="), std::string::npos);
+  for (const std::string& line : Split(metrics, '\n')) {
+    if (!line.starts_with("aliquot_grant_violations_total{")) continue;
+    EXPECT_EQ(line.find("pod=\"honest\""), std::string::npos) << line;
+  }
+}
+
 TEST_F(ShareProgramsTest, GoingAroundIsKilledIfSoConfigured) {
   StartNode(", onViolation: kill");
   const auto allocation = Place("pod", 1);

@@ -225,29 +225,46 @@ def light(bench):
     shares(bench, "two light tenants, 0.3 ms work, 0.7 ms gap", tenants)
 
 
+STOP_LOOKED_AT_MS = 90  # after each stop; a delay of so many means that it was not seen
+
+
+def stop_delays(results):
+    """For each stop of b, ms until five in a row in which a has 95 % of its speed alone."""
+    bins = results["a"][0]["bins"]
+    full = 0.95 * 1000 / 200 * 5
+    return [next((k for k in range(STOP_LOOKED_AT_MS) if sum(bins[at + k:at + k + 5]) >= full - 1),
+                 STOP_LOOKED_AT_MS)
+            for at in range(100, len(bins) - 100, 200)]
+
+
+def distribution(delays):
+    ordered = sorted(delays)
+    at = {q: ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in (.5, .9, .99)}
+    return f"{at[.5]} / {at[.9]} / {at[.99]} / {ordered[-1]}"
+
+
 def stop(bench):
-    tenants = [("a", 1, "normal", [kernels(200, batch=1, extra=["--async", "--depth", "16",
-                                                                "--bins"])]),
-               ("b", 1, "normal", [kernels(200, batch=1, extra=["--async", "--depth", "16",
-                                                                "--on-ms", "100", "--off-ms",
-                                                                "100"])])]
-
-    def delay(results):
-        """Milliseconds after the stop until five in a row at 95 % of full speed: the median."""
-        bins = results["a"][0]["bins"]
-        full = 0.95 * 1000 / 200 * 5
-        found = []
-        for at in range(100, len(bins) - 100, 200):
-            found.append(next((k for k in range(90) if sum(bins[at + k:at + k + 5]) >= full - 1),
-                              90))
-        return statistics.median(found), max(found)
-
-    native, ours = alternate(bench, tenants)
-    report("neighbour stops: ms until 95 % of solo speed",
-           [("median", middle([delay(r)[0] for r, _ in native]),
-             middle([delay(r)[0] for r, _ in ours])),
-            ("worst", middle([delay(r)[1] for r, _ in native]),
-             middle([delay(r)[1] for r, _ in ours]))])
+    """b works for 100 ms and rests for 100 ms; how soon has a the whole GPU?"""
+    rests = ["--on-ms", "100", "--off-ms", "100"]
+    endless = ["--async", "--depth", "16"]
+    cases = (("launches without end", kernels(200, batch=1, extra=endless + rests)),
+             ("three processes", kernels(200, batch=1, processes=3, extra=endless + rests)),
+             ("launches and waits", kernels(200, extra=rests)),
+             ("0.3 ms work, 0.7 ms gap", kernels(300, batch=1, gap_us=700, extra=rests)))
+    rows = []
+    edges = (2, 5, 10, 30, STOP_LOOKED_AT_MS)
+    for name, neighbour in cases[:1] if bench.o.quick else cases:
+        tenants = [("a", 1, "normal", [kernels(200, batch=1, extra=endless + ["--bins"])]),
+                   ("b", 1, "normal", [neighbour])]
+        native, ours = ([d for r, _ in runs for d in stop_delays(r)]
+                        for runs in alternate(bench, tenants))
+        rows.append((f"{name}: {len(ours)} stops", distribution(native), distribution(ours)))
+        for low, high in zip((0,) + edges, edges + (STOP_LOOKED_AT_MS + 1,)):
+            label = f"  {low} to {high - 1} ms" if low < STOP_LOOKED_AT_MS else "  not seen"
+            rows.append((label, *(str(sum(low <= d < high for d in each))
+                                  for each in (native, ours))))
+    report("neighbour stops: ms until 95 % of solo speed, p50 / p90 / p99 / worst, and how many",
+           rows)
 
 
 def alone(bench):

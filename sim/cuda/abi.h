@@ -83,6 +83,31 @@ struct CUDA_MEMCPY3D_st {
 };
 using CUDA_MEMCPY3D = CUDA_MEMCPY3D_st;
 static_assert(sizeof(CUDA_MEMCPY3D) == 200);
+// One end of a copy of a batch: memory (type 1) or an array (type 2).
+struct CUmemcpy3DOperand_st {
+  unsigned type;
+  union {
+    struct {
+      CUdeviceptr ptr;
+      size_t rowLength;    // bytes; 0: as wide as the copy
+      size_t layerHeight;  // rows; 0: as high as the copy
+      unsigned locationType;
+      int locationId;
+    } ptr;
+    struct {
+      CUarray array;
+      size_t x, y, z;
+    } array;
+  } op;
+};
+struct CUDA_MEMCPY3D_BATCH_OP_st {
+  CUmemcpy3DOperand_st src, dst;
+  size_t width, height, depth;
+  unsigned srcAccessOrder;
+  unsigned flags;
+};
+using CUDA_MEMCPY3D_BATCH_OP = CUDA_MEMCPY3D_BATCH_OP_st;
+static_assert(sizeof(CUDA_MEMCPY3D_BATCH_OP) == 112);
 // As CUDA_MEMCPY3D, with contexts in the two reserved words.
 struct CUDA_MEMCPY3D_PEER_st {
   CUDA_MEMCPY3D_st copy;

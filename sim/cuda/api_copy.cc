@@ -1,5 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdint>
+#include <optional>
+
 #include "sim/cuda/copy.h"
 #include "sim/cuda/enter.h"
 
@@ -25,6 +28,25 @@ CUDA_MEMCPY3D FromArray(CUdeviceptr to, CUarray array, size_t offset, size_t byt
   copy.srcMemoryType = CU_MEMORYTYPE_ARRAY;
   copy.srcArray = array;
   copy.srcXInBytes = offset;
+  return copy;
+}
+
+// Batches are refused there.
+bool IsDefault(CUstream stream) { return stream == kDefault; }
+
+// Between memory; arrays in batches are not modelled.
+std::optional<CUDA_MEMCPY3D> FromBatch(const CUDA_MEMCPY3D_BATCH_OP& op) {
+  constexpr unsigned kPointer = 1;
+  if (op.src.type != kPointer || op.dst.type != kPointer) return std::nullopt;
+  const auto& from = op.src.op.ptr;
+  const auto& to = op.dst.op.ptr;
+  CUDA_MEMCPY3D copy = LinearCopy(to.ptr, from.ptr, op.width);
+  copy.srcPitch = from.rowLength != 0 ? from.rowLength : op.width;
+  copy.srcHeight = from.layerHeight != 0 ? from.layerHeight : op.height;
+  copy.dstPitch = to.rowLength != 0 ? to.rowLength : op.width;
+  copy.dstHeight = to.layerHeight != 0 ? to.layerHeight : op.height;
+  copy.Height = op.height;
+  copy.Depth = op.depth;
   return copy;
 }
 
@@ -139,6 +161,47 @@ CUresult cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER* copy) {
 
 CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER* copy, CUstream stream) {
   return copy == nullptr ? CUDA_ERROR_INVALID_VALUE : SubmitCopy(stream, copy->copy, false);
+}
+
+CUresult cuMemcpyBatchAsync_v2(CUdeviceptr* to, CUdeviceptr* from, size_t* sizes, size_t count,
+                               void* attributes, size_t* places, size_t attribute_count,
+                               CUstream stream) {
+  if (to == nullptr || from == nullptr || sizes == nullptr || count == 0 || attributes == nullptr ||
+      places == nullptr || attribute_count == 0 || IsDefault(stream)) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const CUresult result = SubmitCopy(stream, LinearCopy(to[i], from[i], sizes[i]), false);
+    if (result != CUDA_SUCCESS) return result;
+  }
+  return CUDA_SUCCESS;
+}
+
+CUresult cuMemcpyBatchAsync(CUdeviceptr* to, CUdeviceptr* from, size_t* sizes, size_t count,
+                            void* attributes, size_t* places, size_t attribute_count,
+                            size_t* failed, CUstream stream) {
+  if (failed != nullptr) *failed = SIZE_MAX;  // none in particular
+  return cuMemcpyBatchAsync_v2(to, from, sizes, count, attributes, places, attribute_count, stream);
+}
+
+CUresult cuMemcpy3DBatchAsync_v2(size_t count, CUDA_MEMCPY3D_BATCH_OP* copies,
+                                 unsigned long long flags, CUstream stream) {
+  if (count == 0 || copies == nullptr || flags != 0 || IsDefault(stream)) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const std::optional<CUDA_MEMCPY3D> copy = FromBatch(copies[i]);
+    if (!copy) return CUDA_ERROR_NOT_SUPPORTED;
+    const CUresult result = SubmitCopy(stream, *copy, false);
+    if (result != CUDA_SUCCESS) return result;
+  }
+  return CUDA_SUCCESS;
+}
+
+CUresult cuMemcpy3DBatchAsync(size_t count, CUDA_MEMCPY3D_BATCH_OP* copies, size_t* failed,
+                              unsigned long long flags, CUstream stream) {
+  if (failed != nullptr) *failed = SIZE_MAX;
+  return cuMemcpy3DBatchAsync_v2(count, copies, flags, stream);
 }
 
 CUresult cuMemsetD8_v2(CUdeviceptr to, unsigned char value, size_t count) {

@@ -1,7 +1,5 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -9,7 +7,6 @@
 #include "sim/cuda/enter.h"
 #include "sim/cuda/graph_params.h"
 #include "sim/cuda/loader.h"
-#include "sim/cuda/units.h"
 
 namespace aliquot::sim::cuda {
 namespace {
@@ -49,42 +46,6 @@ CUresult AddKernel(CUgraphNode* out, CUgraph graph, const CUgraphNode* dependenc
   return AddNode(
       out, graph, dependencies, count, CU_GRAPH_NODE_TYPE_KERNEL,
       [&](Driver& driver, Graph&, GraphNode& node) { return FillKernelNode(driver, node, given); });
-}
-
-// Addresses now, memory at the first launch.
-CUresult FillAllocation(Driver& driver, Graph& graph, GraphNode& node,
-                        CUDA_MEM_ALLOC_NODE_PARAMS* parameters) {
-  const int device = parameters->poolProps.location.id;
-  if (parameters->bytesize == 0 || !driver.HasDevice(device) ||
-      parameters->poolProps.location.type != CU_MEM_LOCATION_TYPE_DEVICE) {
-    return CUDA_ERROR_INVALID_VALUE;
-  }
-  auto allocation = std::make_shared<GraphAllocation>();
-  allocation->driver = &driver;
-  allocation->device = device;
-  allocation->asked = parameters->bytesize;
-  allocation->bytes = RoundUp(parameters->bytesize, kBlock);
-  allocation->offset = driver.arena->Reserve(allocation->bytes);
-  void* memory = Arena::Map(driver.arena->fd(), allocation->offset, allocation->bytes, nullptr,
-                            PROT_READ | PROT_WRITE);
-  if (memory == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
-  allocation->base = reinterpret_cast<std::uintptr_t>(memory);
-  Range range;
-  range.kind = Range::Kind::kGraph;
-  range.base = allocation->base;
-  range.bytes = parameters->bytesize;
-  range.block = allocation->base;
-  range.block_bytes = allocation->bytes;
-  range.device = device;
-  driver.addresses.Add(std::move(range));
-  parameters->dptr = allocation->base;
-  node.alloc = *parameters;
-  node.allocation = allocation;
-  node.work.effect = [weak = std::weak_ptr<GraphAllocation>(allocation)] {
-    if (const auto live = weak.lock()) live->SetLive(true);
-  };
-  graph.allocations.push_back(std::move(allocation));
-  return CUDA_SUCCESS;
 }
 
 }  // namespace
@@ -231,18 +192,9 @@ CUresult cuGraphAddMemAllocNode(CUgraphNode* out, CUgraph graph, const CUgraphNo
 
 CUresult cuGraphAddMemFreeNode(CUgraphNode* out, CUgraph graph, const CUgraphNode* dependencies,
                                size_t count, CUdeviceptr address) {
-  return AddNode(out, graph, dependencies, count, CU_GRAPH_NODE_TYPE_MEM_FREE,
-                 [&](Driver&, Graph& target, GraphNode& node) -> CUresult {
-                   for (const auto& allocation : target.allocations) {
-                     if (allocation->base != address) continue;
-                     node.freed = address;
-                     node.work.effect = [weak = std::weak_ptr<GraphAllocation>(allocation)] {
-                       if (const auto live = weak.lock()) live->SetLive(false);
-                     };
-                     return CUDA_SUCCESS;
-                   }
-                   return CUDA_ERROR_INVALID_VALUE;
-                 });
+  return AddNode(
+      out, graph, dependencies, count, CU_GRAPH_NODE_TYPE_MEM_FREE,
+      [&](Driver&, Graph& target, GraphNode& node) { return FillFree(target, node, address); });
 }
 
 }  // namespace api

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "sim/cuda/enter.h"
+#include "sim/cuda/graph_params.h"
 #include "sim/cuda/units.h"
 
 namespace aliquot::sim::cuda {
@@ -17,6 +18,21 @@ CUresult WithPool(CUmemoryPool handle, const Body& body) {
   });
 }
 
+// Adds a node to the graph that the stream is captured to. The work mutex is held.
+template <typename Fill>
+CUresult AddCaptured(Stream& stream, CUgraphNodeType type, const Fill& fill) {
+  if (stream.capture->invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+  Graph& graph = *stream.capture->graph;
+  GraphNode* node = graph.Add(type, stream.tail);
+  const CUresult result = fill(graph, *node);
+  if (result == CUDA_SUCCESS) {
+    stream.tail = {node};
+  } else {
+    graph.nodes.pop_back();
+  }
+  return result;
+}
+
 CUresult AllocateFrom(CUdeviceptr* address, size_t bytes, CUstream handle,
                       const std::shared_ptr<Pool>& given) {
   return WithStream(
@@ -26,8 +42,16 @@ CUresult AllocateFrom(CUdeviceptr* address, size_t bytes, CUstream handle,
         {
           const std::lock_guard<std::mutex> lock(driver.work.mutex);
           if (stream->capture) {
-            stream->capture->invalid = true;  // becomes allocation nodes in the real driver
-            return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+            CUDA_MEM_ALLOC_NODE_PARAMS parameters{};
+            parameters.poolProps.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
+            parameters.poolProps.location = {CU_MEM_LOCATION_TYPE_DEVICE, context.device};
+            parameters.bytesize = bytes;
+            const CUresult result = AddCaptured(
+                *stream, CU_GRAPH_NODE_TYPE_MEM_ALLOC, [&](Graph& graph, GraphNode& node) {
+                  return FillAllocation(driver, graph, node, &parameters);
+                });
+            if (result == CUDA_SUCCESS) *address = parameters.dptr;
+            return result;
           }
         }
         std::shared_ptr<Pool> pool = given;
@@ -135,6 +159,13 @@ CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
       handle,
       [&](Driver& driver, Context& context, const std::shared_ptr<Stream>& stream) -> CUresult {
         const auto range = driver.addresses.Find(address);
+        if (range && range->kind == Range::Kind::kGraph) {
+          const std::lock_guard<std::mutex> lock(driver.work.mutex);
+          if (!stream->capture) return CUDA_ERROR_NOT_SUPPORTED;
+          return AddCaptured(
+              *stream, CU_GRAPH_NODE_TYPE_MEM_FREE,
+              [&](Graph& graph, GraphNode& node) { return FillFree(graph, node, address); });
+        }
         if (!range || range->base != address ||
             (range->kind != Range::Kind::kPool && range->kind != Range::Kind::kDevice)) {
           return CUDA_ERROR_INVALID_VALUE;

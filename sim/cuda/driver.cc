@@ -120,7 +120,9 @@ CUresult Driver::CreateContext(int device, unsigned flags, bool primary,
   auto context = std::make_shared<Context>(*this, device, flags);
   context->primary = primary;
   context->overhead = overhead;
-  context->executor = std::make_unique<Executor>(work, *std::move(seat), node->seats().clock());
+  context->executor = std::make_unique<Executor>(
+      work, *std::move(seat), node->seats().clock(),
+      [&node = *node, &info](DeviceTime busy) { node.AddBusy(info, busy); });
   context->legacy = context->AddStream(0, 0);
   context->legacy->legacy = true;
   contexts.Add<CUcontext>(context);

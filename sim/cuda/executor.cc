@@ -28,8 +28,9 @@ std::thread StartQuietly(std::function<void()> body) {
 
 }  // namespace
 
-Executor::Executor(WorkMutex& work, std::unique_ptr<Seat> seat, const DeviceClock& clock)
-    : work_(work), seat_(std::move(seat)), clock_(clock) {
+Executor::Executor(WorkMutex& work, std::unique_ptr<Seat> seat, const DeviceClock& clock,
+                   std::function<void(DeviceTime)> on_busy)
+    : work_(work), seat_(std::move(seat)), clock_(clock), on_busy_(std::move(on_busy)) {
   const Lock lock(work_.mutex);
   work_.executors.push_back(this);
   thread_ = StartQuietly([this] { Run(); });
@@ -278,7 +279,10 @@ bool Executor::AdvanceKernels(Lock& lock, DeviceTime now, DeviceTime& next) {
     }
     const DeviceTime passed = std::min(until, now) - cursor_;
     cursor_ += passed;
-    if (!resident_.empty()) seat_->AddBusy(passed);
+    if (!resident_.empty()) {
+      seat_->AddBusy(passed);
+      on_busy_(passed);
+    }
     for (const OperationPtr& kernel : resident_) kernel->remaining -= passed;
     const auto finished = std::find_if(resident_.begin(), resident_.end(),
                                        [](const OperationPtr& k) { return k->remaining <= 0; });

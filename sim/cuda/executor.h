@@ -33,7 +33,10 @@ struct WorkMutex {
 // completion are exact on the simulated clock even if the thread wakes late.
 class Executor {
  public:
-  Executor(WorkMutex& work, std::unique_ptr<Seat> seat, const DeviceClock& clock);
+  // `on_busy` hears how long its kernels had the GPU, bit by bit, on the executor's thread with the
+  // work mutex held.
+  Executor(WorkMutex& work, std::unique_ptr<Seat> seat, const DeviceClock& clock,
+           std::function<void(DeviceTime)> on_busy);
   // Gives up what is not done; waiters see it as done.
   ~Executor();
   Executor(const Executor&) = delete;
@@ -64,6 +67,7 @@ class Executor {
   WorkMutex& work_;
   std::unique_ptr<Seat> seat_;
   DeviceClock clock_;
+  const std::function<void(DeviceTime)> on_busy_;
   bool stopping_ = false;
   std::vector<std::shared_ptr<WorkQueue>> queues_;
   std::vector<OperationPtr> copies_;    // running

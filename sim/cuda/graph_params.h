@@ -16,6 +16,11 @@ void DescribeKernel(GraphNode& node, const Function& function, CUfunction handle
                     const Launch& launch);
 // Makes a kernel node what the parameters say, in their context or the current one.
 CUresult FillKernelNode(Driver& driver, GraphNode& node, const CUDA_KERNEL_NODE_PARAMS& given);
+// Makes an allocation node: addresses now, memory at the first launch.
+CUresult FillAllocation(Driver& driver, Graph& graph, GraphNode& node,
+                        CUDA_MEM_ALLOC_NODE_PARAMS* parameters);
+// Makes a node that frees an allocation of the same graph.
+CUresult FillFree(Graph& graph, GraphNode& node, CUdeviceptr address);
 // As DescribeKernel, for the node that the stream captured last.
 void DescribeCapturedKernel(Driver& driver, const Stream& stream, const Function& function,
                             CUfunction handle, const Launch& launch);

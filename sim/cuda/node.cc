@@ -179,6 +179,30 @@ void Node::Uncharge(const DeviceInfo& device, std::uint64_t bytes) {
   DropIfUnused(use);
 }
 
+void Node::AddBusy(const DeviceInfo& device, DeviceTime amount) {
+  // As often as a driver samples, and what it shows stays for a little longer than that.
+  constexpr std::int64_t kTellEveryNs = 160'000'000;
+  constexpr std::int64_t kShownForNs = 400'000'000;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Use* use = FindUse(device);
+  if (use == nullptr) return;
+  use->busy += amount;
+  const DeviceTime now = seats_->clock().Now();
+  const DeviceTime span = now - use->busy_since;
+  if (seats_->clock().ToWall(span) < kTellEveryNs) return;
+  const auto percent =
+      static_cast<std::uint32_t>(std::min<DeviceTime>(use->busy * 100 / span, 100));
+  state_->Write([&](NodeState& state) {
+    ProcessState& process = state.processes[use->slot];
+    if (process.used == 0 || process.serial != use->serial) return false;
+    process.sm_percent = percent;
+    process.sm_until_ns = DeviceClock::WallNow() + kShownForNs;
+    return true;
+  });
+  use->busy = 0;
+  use->busy_since = now;
+}
+
 Result<SeatOwner> Node::Enter(const DeviceInfo& device) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Use* use = EnsureUse(device);

@@ -61,6 +61,9 @@ class Node {
   bool Charge(const DeviceInfo& device, std::uint64_t bytes);
   void Uncharge(const DeviceInfo& device, std::uint64_t bytes);
 
+  // The process kept the device's SMs busy for so long, of late. Told to NVML now and then.
+  void AddBusy(const DeviceInfo& device, DeviceTime amount);
+
   // Counts a context of this process on the device; NVML lists the process from then on.
   // kResourceExhausted if the node's process table is full.
   Result<SeatOwner> Enter(const DeviceInfo& device);
@@ -77,6 +80,8 @@ class Node {
     unsigned slot = 0;
     std::uint64_t serial = 0;
     unsigned contexts = 0;
+    DeviceTime busy = 0;  // since then:
+    DeviceTime busy_since = 0;
   };
   Node(NodeSpec spec, std::unique_ptr<SharedState> state);
   void ChooseDevices(const Environment& environment);

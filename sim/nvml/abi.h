@@ -104,16 +104,6 @@ struct ProcessInfo {
 };
 static_assert(sizeof(ProcessInfo) == 24);
 
-struct ProcessUtilizationSample {
-  unsigned pid;
-  unsigned long long time_stamp;
-  unsigned sm_util;
-  unsigned mem_util;
-  unsigned enc_util;
-  unsigned dec_util;
-};
-static_assert(sizeof(ProcessUtilizationSample) == 32);
-
 struct DeviceAttributes {
   unsigned multiprocessor_count;
   unsigned shared_copy_engine_count;

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "sim/nvml/call.h"
+#include "sim/state/process.h"
 
 namespace aliquot::sim {
 namespace {
@@ -31,7 +32,7 @@ int Put(T* out, T value) {
 unsigned Busy(const DeviceView& d) {
   unsigned busy = 0;
   for (const ProcessState& process : d.state.processes) {
-    if (process.used != 0 && process.gpu == d.index) busy += process.sm_percent;
+    if (process.gpu == d.index) busy += BusyPercent(process);
   }
   return std::min(busy, 100u);
 }

@@ -3,7 +3,9 @@
 // Who uses a device: the processes registered in the state.
 #include <chrono>
 
+#include "sim/nvml/abi_utilization.h"
 #include "sim/nvml/call.h"
+#include "sim/state/process.h"
 #include "sim/state/seen_pids.h"
 
 namespace aliquot::sim {
@@ -51,6 +53,32 @@ int ProcessesV2(std::string_view name, abi::Device device, ProcessKind kind, uns
                    [](std::uint32_t pid, const ProcessState& process, abi::ProcessInfo* info) {
                      *info = {pid, process.memory_bytes, process.gi, process.ci};
                    });
+}
+
+unsigned long long NowUs() {
+  return static_cast<unsigned long long>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                             std::chrono::system_clock::now().time_since_epoch())
+                                             .count());
+}
+
+// Puts a sample of now of each busy process, as far as there is room.
+template <typename Put>
+int Utilization(const DeviceView& d, unsigned long long last_seen, unsigned* count,
+                const Put& put) {
+  if (d.mig_enabled()) return abi::kNotSupported;
+  unsigned found = 0;
+  SeenPids pids;
+  for (const ProcessState& process : d.state.processes) {
+    if (!Shows(d, process) || BusyPercent(process) == 0 || NowUs() <= last_seen) continue;
+    const std::uint32_t pid = pids.Of(process);
+    if (pid == 0) continue;
+    if (found < *count) put(found, pid, process);
+    ++found;
+  }
+  const bool enough = found <= *count;
+  *count = found;
+  if (!enough) return abi::kInsufficientSize;
+  return found == 0 ? abi::kNotFound : abi::kSuccess;
 }
 
 }  // namespace
@@ -109,24 +137,25 @@ ALIQUOT_SIM_EXPORT int nvmlDeviceGetProcessUtilization(abi::Device device,
                                                        unsigned long long last_seen) {
   return GpuCall("nvmlDeviceGetProcessUtilization", device, [&](const DeviceView& d) -> int {
     if (count == nullptr || (*count > 0 && samples == nullptr)) return abi::kInvalidArgument;
-    if (d.mig_enabled()) return abi::kNotSupported;
-    const auto now =
-        static_cast<unsigned long long>(std::chrono::duration_cast<std::chrono::microseconds>(
-                                            std::chrono::system_clock::now().time_since_epoch())
-                                            .count());
-    unsigned found = 0;
-    SeenPids pids;
-    for (const ProcessState& process : d.state.processes) {
-      if (!Shows(d, process) || process.sm_percent == 0 || now <= last_seen) continue;
-      const std::uint32_t pid = pids.Of(process);
-      if (pid == 0) continue;
-      if (found < *count) samples[found] = {pid, now, process.sm_percent, 0, 0, 0};
-      ++found;
+    return Utilization(d, last_seen, count,
+                       [&](unsigned i, std::uint32_t pid, const ProcessState& process) {
+                         samples[i] = {pid, NowUs(), BusyPercent(process), 0, 0, 0};
+                       });
+  });
+}
+
+ALIQUOT_SIM_EXPORT int nvmlDeviceGetProcessesUtilizationInfo(abi::Device device,
+                                                             abi::ProcessesUtilizationInfo* info) {
+  constexpr unsigned kVersion = sizeof(abi::ProcessesUtilizationInfo) | 1u << 24;
+  return GpuCall("nvmlDeviceGetProcessesUtilizationInfo", device, [&](const DeviceView& d) -> int {
+    if (info == nullptr || (info->count > 0 && info->samples == nullptr)) {
+      return abi::kInvalidArgument;
     }
-    const bool enough = found <= *count;
-    *count = found;
-    if (!enough) return abi::kInsufficientSize;
-    return found == 0 ? abi::kNotFound : abi::kSuccess;
+    if (info->version != kVersion) return abi::kArgumentVersionMismatch;
+    return Utilization(d, info->last_seen, &info->count,
+                       [&](unsigned i, std::uint32_t pid, const ProcessState& process) {
+                         info->samples[i] = {NowUs(), pid, BusyPercent(process), 0, 0, 0, 0, 0};
+                       });
   });
 }
 

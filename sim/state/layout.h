@@ -61,7 +61,9 @@ struct ProcessState {
   std::uint32_t gi;  // kNobody without MIG
   std::uint32_t ci;  // kNobody without MIG
   ProcessKind kind;
-  std::uint32_t sm_percent;  // what utilisation calls report for it
+  std::uint32_t sm_percent;  // what utilisation calls report for it,
+  // until then, on CLOCK_MONOTONIC; 0: for ever. A process that works keeps saying so.
+  std::int64_t sm_until_ns;
   std::uint64_t memory_bytes;
   std::uint64_t serial;  // tells this use of the entry from earlier ones
   // The pid namespace that `pid` is a number in, by its inode; 0: the reader's, whoever reads.

@@ -3,6 +3,7 @@
 #include "sim/state/process.h"
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include "sim/state/machine.h"
 
@@ -129,6 +130,14 @@ Status ProcessRegistration::SetBusy(std::uint32_t sm_percent) {
     return true;
   });
   return status;
+}
+
+unsigned BusyPercent(const ProcessState& process) {
+  if (process.used == 0) return 0;
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t now_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  return process.sm_until_ns == 0 || now_ns < process.sm_until_ns ? process.sm_percent : 0;
 }
 
 unsigned ForgetProcess(SharedState& state, std::uint32_t pid) {

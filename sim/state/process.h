@@ -55,6 +55,8 @@ class ProcessRegistration {
   bool pinned_;
 };
 
+// What utilisation calls say of the process now.
+unsigned BusyPercent(const ProcessState& process);
 // Removes pinned entries of `pid`; answers how many there were.
 unsigned ForgetProcess(SharedState& state, std::uint32_t pid);
 // Removes the entries of processes that ended without saying so. Cheap if there are none.

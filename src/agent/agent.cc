@@ -208,11 +208,15 @@ void Agent::Impl::StartContainers() {
   if (options_.pod_resources_socket.empty()) return;
   pod_resources_ = std::make_unique<rpc::PodResourcesClient>(options_.pod_resources_socket);
   containers_ = std::make_unique<Containers>(
-      Containers::Dependencies{executor_, log_, cluster_metrics_,
+      Containers::Dependencies{executor_, clock_, log_, cluster_metrics_,
                                [this](std::function<void(Result<Containers::Held>)> done) {
-                                 pod_resources_->List("nvidia.com/", std::move(done));
+                                 pod_resources_->List("", std::move(done));
                                },
-                               [this] { Publish(); }});
+                               [this] {
+                                 if (containers_->held()) (*shares_)->SetHeld(*containers_->held());
+                                 Publish();
+                               }});
+  containers_->AskEvery((*shares_)->held_interval());
 }
 
 Status Agent::Impl::StartPlugins() {
@@ -227,10 +231,15 @@ Status Agent::Impl::StartPlugins() {
   transport_ =
       std::make_unique<rpc::DevicePluginServers>(*poller_, directory, rpc::NewInstanceId());
   if (!socket.empty()) registrar_ = std::make_unique<rpc::KubeletClient>(socket);
-  shares_.emplace(options_.shares, socket, executor_, clock_, log_, registry_, [this] {
+  const auto changed = [this] {
     if (monitor_) monitor_->WatchProcesses((*shares_)->process_interval());
+    if (containers_) containers_->AskEvery((*shares_)->held_interval());
     if (reconciler_) Publish();
-  });
+  };
+  const auto tell = [this](const PodNews& news) {
+    if (cluster_) cluster_->TellPod(news);
+  };
+  shares_.emplace(options_.shares, executor_, clock_, log_, registry_, changed, tell);
   plugins_ =
       std::make_unique<deviceplugin::PluginManager>(deviceplugin::PluginManager::Dependencies{
           executor_, clock_, log_, *transport_, registrar_.get(), *directory_, this});

@@ -116,6 +116,12 @@ void ClusterMode::RecordEvent(bool warning, const std::string& reason, const std
                  message);
 }
 
+void ClusterMode::TellPod(const PodNews& news) {
+  const kube::EventSubject pod{"v1", "Pod", news.holder.pod_namespace, news.holder.pod,
+                               news.pod_uid};
+  events_.Record(pod, kube::EventType::kWarning, news.reason, news.message);
+}
+
 void ClusterMode::OnDevices(const std::shared_ptr<const gpu::Inventory>& inventory,
                             const std::shared_ptr<const share::Plan>& plan,
                             const ConfigKeeper::View& view) {

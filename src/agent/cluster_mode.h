@@ -10,6 +10,7 @@
 #include "agent/cluster_source.h"
 #include "agent/cluster_status.h"
 #include "agent/config_keeper.h"
+#include "agent/enforced_shares.h"
 #include "agent/label_publisher.h"
 #include "agent/node_reporter.h"
 #include "base/clock.h"
@@ -66,6 +67,9 @@ class ClusterMode final : private ClusterListener {
   // What labels are made from; nulls while it is not known, and then labels stay as they are.
   void OnDevices(const std::shared_ptr<const gpu::Inventory>& inventory,
                  const std::shared_ptr<const share::Plan>& plan, const ConfigKeeper::View& view);
+
+  // Records a warning on the pod.
+  void TellPod(const PodNews& news);
 
   // Whether labels are to be published, for which the driver is needed.
   bool needs_labels() const { return wish_ && wish_->labels == LabelMode::kPublish; }

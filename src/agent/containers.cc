@@ -2,10 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/containers.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
 namespace aliquot::agent {
+namespace {
+
+// The ids say which devices are ours; resources may have any name.
+bool IsGpu(const std::string& id) { return id.starts_with("GPU-") || id.starts_with("MIG-"); }
+
+}  // namespace
 
 std::string DeviceOf(const std::string& id) { return id.substr(0, id.find("::")); }
 
@@ -23,6 +30,14 @@ void Containers::OnAllocated() {
   if (!asking_) AskAfter(kAfterAllocate);
 }
 
+void Containers::AskEvery(Clock::Duration interval) {
+  interval_ = interval > Clock::Duration::zero() ? std::min<Clock::Duration>(interval, kInterval)
+                                                 : kInterval;
+  const Clock::Duration least = error_.empty() ? Clock::Duration::zero() : kRetry;
+  const Clock::Duration delay = std::max(interval_, least);
+  if (!asking_ && dependencies_.clock.Now() + delay < ask_at_) AskAfter(delay);
+}
+
 void Containers::SetInventory(std::shared_ptr<const gpu::Inventory> inventory) {
   inventory_ = std::move(inventory);
   PublishMetrics();
@@ -30,6 +45,7 @@ void Containers::SetInventory(std::shared_ptr<const gpu::Inventory> inventory) {
 
 void Containers::AskAfter(Clock::Duration delay) {
   dependencies_.executor.Cancel(timer_);
+  ask_at_ = dependencies_.clock.Now() + delay;
   timer_ = dependencies_.executor.PostAfter(delay, [this] { Ask(); });
 }
 
@@ -46,7 +62,9 @@ void Containers::Ask() {
 
 void Containers::OnAnswer(Result<Held> answer) {
   asking_ = false;
-  AskAfter(ask_again_ ? kAfterAllocate : kInterval);
+  const Clock::Duration interval =
+      answer.ok() ? interval_ : std::max<Clock::Duration>(interval_, kRetry);
+  AskAfter(ask_again_ ? kAfterAllocate : interval);
   if (!answer.ok()) {
     if (error_ != answer.error().message) {
       dependencies_.log.Info("the kubelet does not say who holds what",
@@ -56,10 +74,13 @@ void Containers::OnAnswer(Result<Held> answer) {
     held_.reset();
   } else {
     error_.clear();
+    std::erase_if(*answer, [](const rpc::HeldDevices& each) {
+      return std::none_of(each.ids.begin(), each.ids.end(), IsGpu);
+    });
     held_ = std::make_shared<const Held>(*std::move(answer));
   }
   PublishMetrics();
-  if (dependencies_.changed) dependencies_.changed();
+  dependencies_.answered();
 }
 
 void Containers::PublishMetrics() {

@@ -19,25 +19,28 @@
 
 namespace aliquot::agent {
 
-// Which container holds what, as the kubelet says: asked soon after an allocation and at intervals.
-// What is not known is absent; an old answer is never shown as if it were true. Confined to the
-// executor.
+// Which container holds which GPUs, as the kubelet says: asked soon after an allocation and at
+// intervals, once for all who want to know. What is not known is absent; an old answer is never
+// shown as if it were true. Confined to the executor.
 class Containers {
  public:
   // The kubelet lists a container once it is admitted, a moment after Allocate was answered.
   static constexpr std::chrono::seconds kAfterAllocate{1};
   static constexpr std::chrono::seconds kInterval{30};
+  // A kubelet that did not answer is given this much time, whoever waits.
+  static constexpr std::chrono::seconds kRetry{10};
   // A kubelet runs 110 pods unless told otherwise; this bounds what one node costs a scraper.
   static constexpr std::size_t kMostRows = 2000;
 
   using Held = std::vector<rpc::HeldDevices>;
   struct Dependencies {
     Executor& executor;
+    const Clock& clock;
     const Logger& log;
     metrics::ClusterMetrics& metrics;
-    // Asks the kubelet; `done` is called once, on any thread.
+    // Asks the kubelet about all resources; `done` is called once, on any thread.
     std::function<void(std::function<void(Result<Held>)> done)> list;
-    std::function<void()> changed;  // the answer is another one; may be empty
+    std::function<void()> answered;  // or failed to; held() and error() say what
   };
 
   // Asks at once.
@@ -47,10 +50,12 @@ class Containers {
   Containers& operator=(const Containers&) = delete;
 
   void OnAllocated();
+  // Asks at least so often from now on; zero = kInterval will do.
+  void AskEvery(Clock::Duration interval);
   // For the column `gpu`.
   void SetInventory(std::shared_ptr<const gpu::Inventory> inventory);
 
-  // Absent while the kubelet does not answer.
+  // Holders of GPUs; absent while the kubelet does not answer.
   const std::shared_ptr<const Held>& held() const { return held_; }
   const std::string& error() const { return error_; }
 
@@ -63,6 +68,8 @@ class Containers {
   const Dependencies dependencies_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // seen by late answers
   Executor::TimerId timer_ = 0;
+  Clock::TimePoint ask_at_;
+  Clock::Duration interval_ = kInterval;
   bool asking_ = false;
   bool ask_again_ = false;  // an allocation while asking
   std::shared_ptr<const gpu::Inventory> inventory_;

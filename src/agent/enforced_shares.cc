@@ -16,9 +16,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 // The kubelet's list is cheap but for a node full of pods, and nothing depends on knowing at once.
-constexpr seconds kAskInterval{10};
+constexpr seconds kHeldInterval{10};
 // A pod shows up in the list as soon as its admission is through.
-constexpr seconds kAskAfterIssue{1};
+constexpr seconds kHeldSoon{1};
 constexpr seconds kProcessInterval{1};
 
 std::string RecordDirectory(const ShareOptions& options) { return options.state_dir + "/grants"; }
@@ -65,8 +65,7 @@ EnforcedShares::EnforcedShares(ShareOptions options, Dependencies dependencies)
     : options_(std::move(options)),
       dependencies_(std::move(dependencies)),
       store_(RecordDirectory(options_), LiveDirectory(options_)),
-      processes_(options_.proc, LiveDirectory(options_)),
-      self_(std::make_shared<EnforcedShares*>(this)) {
+      processes_(options_.proc, LiveDirectory(options_)) {
   // Containers of a former run need the agent whatever the configuration says now.
   if (!HasRecords(options_)) return;
   if (Status started = StartManager(); !started.ok()) {
@@ -74,8 +73,6 @@ EnforcedShares::EnforcedShares(ShareOptions options, Dependencies dependencies)
                             {{"error", started.error().message}});
   }
 }
-
-EnforcedShares::~EnforcedShares() { dependencies_.executor.Cancel(timer_); }
 
 Status EnforcedShares::StartManager() {
   if (!server_) {
@@ -86,16 +83,10 @@ Status EnforcedShares::StartManager() {
   if (!manager_) {
     manager_ = std::make_unique<grants::GrantManager>(grants::GrantManager::Dependencies{
         dependencies_.clock, dependencies_.log, store_, *server_, processes_, grants::RandomId,
-        [this](const grants::Report& report) {
-          const grants::Holder holder = report.holder.value_or(grants::Holder{});
-          dependencies_.metrics.CountViolation(
-              holder.pod_namespace, holder.pod, holder.container, report.violation.device,
-              grants::NameOf(report.violation.kind), report.killed ? "killed" : "reported");
-        }});
+        [this](const grants::Report& report) { OnViolation(report); }});
   }
   if (manager_->error().empty()) return {};
   if (Status started = manager_->Start(); !started.ok()) return started;
-  if (!manager_->empty()) AskSoon(kAskAfterIssue);
   Publish();
   return {};
 }
@@ -148,7 +139,6 @@ Result<std::optional<grants::Injection>> EnforcedShares::Issue(
   auto grant = manager_->Allocate(request);
   if (!grant.ok()) return grant.error();
   if (!grant->has_value()) return std::optional<grants::Injection>();
-  AskSoon(kAskAfterIssue);
   Publish();
   return std::optional(
       grants::Inject(manager_->LiveDirectory((*grant)->id), LibraryDirectory(options_)));
@@ -168,41 +158,38 @@ std::vector<grants::GrantRow> EnforcedShares::rows() const {
   return manager_ ? manager_->Rows() : std::vector<grants::GrantRow>();
 }
 
-void EnforcedShares::AskSoon(Clock::Duration delay) {
-  const Clock::TimePoint at = dependencies_.clock.Now() + delay;
-  if (timer_ != 0 && ask_at_ <= at) return;
-  dependencies_.executor.Cancel(timer_);
-  ask_at_ = at;
-  timer_ = dependencies_.executor.PostAfter(delay, [this] {
-    timer_ = 0;
-    Ask();
-  });
+Clock::Duration EnforcedShares::held_interval() const {
+  if (!manager_ || manager_->empty()) return Clock::Duration::zero();
+  return manager_->HasUnidentified() ? kHeldSoon : kHeldInterval;
 }
 
-void EnforcedShares::Ask() {
-  if (dependencies_.holders == nullptr || asking_ || manager_->empty()) return;
-  asking_ = true;
-  dependencies_.holders->List(
-      [&executor = dependencies_.executor,
-       self = std::weak_ptr<EnforcedShares*>(self_)](Result<std::vector<grants::HeldIds>> held) {
-        executor.Post([self, held = std::move(held)] {
-          if (const auto live = self.lock()) (*live)->OnHeld(held);
-        });
-      });
-}
-
-void EnforcedShares::OnHeld(const Result<std::vector<grants::HeldIds>>& held) {
-  asking_ = false;
-  if (held.ok()) {
-    manager_->SetHeld(*held);
-    Publish();
-  } else if (!asking_error_) {
-    dependencies_.log.Warning("the kubelet does not tell who holds what",
-                              {{"error", held.error().message}});
+void EnforcedShares::SetHeld(const std::vector<rpc::HeldDevices>& held) {
+  if (!manager_ || manager_->empty()) return;
+  std::vector<grants::HeldIds> ids;
+  for (const rpc::HeldDevices& one : held) {
+    ids.push_back({{one.pod_namespace, one.pod, one.container}, one.resource, one.ids});
   }
-  asking_error_ = !held.ok();
-  if (manager_->empty()) return;
-  AskSoon(held.ok() && manager_->HasUnidentified() ? kAskAfterIssue : kAskInterval);
+  manager_->SetHeld(ids);
+  Publish();
+}
+
+void EnforcedShares::OnViolation(const grants::Report& report) {
+  const grants::Holder holder = report.holder.value_or(grants::Holder{});
+  dependencies_.metrics.CountViolation(
+      holder.pod_namespace, holder.pod, holder.container, report.violation.device,
+      grants::NameOf(report.violation.kind), report.killed ? "killed" : "reported");
+  if (!report.holder) return;
+  dependencies_.tell({holder, report.pod_uid, "GpuShareViolated", grants::Describe(report)});
+}
+
+void EnforcedShares::OnMisbehaved(const std::string& grant, pid_t pid, const std::string& detail) {
+  for (const grants::GrantRow& row : rows()) {
+    if (row.grant.id != grant || !row.grant.holder) continue;
+    return dependencies_.tell(
+        {*row.grant.holder, processes_.PodOf(pid).value_or(std::string()), "GpuShareTampered",
+         fmt::format("process {} of container {} was cut off from its share: {}", pid,
+                     row.grant.holder->container, detail)});
+  }
 }
 
 void EnforcedShares::Publish() {

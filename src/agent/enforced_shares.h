@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/executor.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "cdi/hooks.h"
@@ -22,6 +21,7 @@
 #include "grants/share_server.h"
 #include "grants/store.h"
 #include "metrics/grant_metrics.h"
+#include "rpc/pod_resources_client.h"
 #include "share/plan.h"
 
 namespace aliquot::agent {
@@ -36,35 +36,33 @@ struct ShareOptions {
   std::string proc = "/proc";  // of the host's PID namespace
 };
 
-// Who holds which devices, asked of the kubelet.
-class HolderSource {
- public:
-  virtual ~HolderSource() = default;
-  // `done` is called once, on any thread.
-  virtual void List(std::function<void(Result<std::vector<grants::HeldIds>>)> done) = 0;
+// Something its owner should hear of a pod: for an Event.
+struct PodNews {
+  grants::Holder holder;
+  std::string pod_uid;  // may be empty
+  std::string reason;   // "GpuShareViolated", "GpuShareTampered"
+  std::string message;
 };
 
 // Shares of a GPU as a container gets them and as they are enforced: puts the libraries in place,
-// makes a grant for each Allocate, asks kubelet and driver as long as there are grants, and shows
-// what it knows. Touches nothing on a node that never had `isolation` configured.
+// makes a grant for each Allocate, holds them against what kubelet and driver say, and shows what
+// it knows. Touches nothing on a node that never had `isolation` configured.
 //
 // Confined to the executor.
 class EnforcedShares {
  public:
   struct Dependencies {
-    Executor& executor;
     const Clock& clock;
     const Logger& log;
     metrics::GrantMetrics& metrics;
-    HolderSource* holders;  // null: nobody can be asked, and grants never end
-    // Called when `process_interval` or `rows` changed.
+    // Called when `process_interval`, `held_interval` or `rows` changed.
     std::function<void()> changed;
+    std::function<void(const PodNews&)> tell;
     // Makes the arbiter when it is first needed.
     std::function<Result<std::unique_ptr<grants::ShareServer>>()> make_server;
   };
 
   EnforcedShares(ShareOptions options, Dependencies dependencies);
-  ~EnforcedShares();
   EnforcedShares(const EnforcedShares&) = delete;
   EnforcedShares& operator=(const EnforcedShares&) = delete;
 
@@ -84,6 +82,14 @@ class EnforcedShares {
   Clock::Duration process_interval() const;
   void SetProcesses(const gpu::ProcessSnapshot& snapshot);
 
+  // How often SetHeld wants to be called; zero = no matter.
+  Clock::Duration held_interval() const;
+  // Who holds which GPUs. Never called, no grant ever ends.
+  void SetHeld(const std::vector<rpc::HeldDevices>& held);
+
+  // A process of the grant's container broke the protocol, as `detail` says, and was cut off.
+  void OnMisbehaved(const std::string& grant, pid_t pid, const std::string& detail);
+
   std::vector<grants::GrantRow> rows() const;
   // Why shares cannot be given out; empty if they can, or none are configured.
   const std::string& error() const { return error_; }
@@ -91,9 +97,7 @@ class EnforcedShares {
  private:
   Status Prepare();
   Status StartManager();
-  void AskSoon(Clock::Duration delay);
-  void Ask();
-  void OnHeld(const Result<std::vector<grants::HeldIds>>& held);
+  void OnViolation(const grants::Report& report);
   void Publish();
 
   const ShareOptions options_;
@@ -101,16 +105,10 @@ class EnforcedShares {
   bool wanted_ = false;  // the configuration enforces shares
   std::optional<config::Isolation> isolation_;
   std::string error_;
-  bool asking_error_ = false;  // the last question to the kubelet failed
   grants::GrantStore store_;
   grants::ProcHostProcesses processes_;
   std::unique_ptr<grants::ShareServer> server_;
   std::unique_ptr<grants::GrantManager> manager_;  // null until first needed
-  Executor::TimerId timer_ = 0;
-  Clock::TimePoint ask_at_;
-  bool asking_ = false;
-  // Seen by late answers, which find it expired once this is gone.
-  std::shared_ptr<EnforcedShares*> self_;
 };
 
 }  // namespace aliquot::agent

@@ -20,18 +20,6 @@ using std::chrono::seconds;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class FakeHolders final : public HolderSource {
- public:
-  void List(std::function<void(Result<std::vector<grants::HeldIds>>)> done) override {
-    ++asked;
-    if (error) return done(*error);
-    done(held);
-  }
-  int asked = 0;
-  std::optional<Error> error;
-  std::vector<grants::HeldIds> held;
-};
-
 // Passes everything on to a server that outlives it.
 class SharedServer final : public grants::ShareServer {
  public:
@@ -84,12 +72,13 @@ class EnforcedSharesTest : public ::testing::Test {
     server_ = grants::FakeShareServer();
     shares_ = std::make_unique<EnforcedShares>(
         ShareOptions{dir_ + "/state", dir_ + "/run", dir_ + "/source", dir_ + "/proc"},
-        EnforcedShares::Dependencies{
-            executor_, clock_, log_, metrics_, &holders_, [this] { ++changes_; },
-            [this]() -> Result<std::unique_ptr<grants::ShareServer>> {
-              ++servers_;
-              return std::unique_ptr<grants::ShareServer>(std::make_unique<SharedServer>(server_));
-            }});
+        EnforcedShares::Dependencies{clock_, log_, metrics_, [this] { ++changes_; },
+                                     [this](const PodNews& news) { told_.push_back(news); },
+                                     [this]() -> Result<std::unique_ptr<grants::ShareServer>> {
+                                       ++servers_;
+                                       return std::unique_ptr<grants::ShareServer>(
+                                           std::make_unique<SharedServer>(server_));
+                                     }});
   }
   Result<std::optional<grants::Injection>> Issue(const std::vector<std::string>& ids,
                                                  bool over_driver = false) {
@@ -99,17 +88,16 @@ class EnforcedSharesTest : public ::testing::Test {
   const std::string dir_ = ::testing::TempDir() + "/enforced_shares_" +
                            ::testing::UnitTest::GetInstance()->current_test_info()->name();
   FakeClock clock_;
-  FakeExecutor executor_{clock_};
   Logger log_{clock_, Logger::NullSink()};
   metrics::Registry registry_;
   metrics::GrantMetrics metrics_{registry_};
-  FakeHolders holders_;
   grants::FakeShareServer server_;
   gpu::Inventory inventory_;
   share::PlannedResource resource_;
   config::Config config_;
   int changes_ = 0;
   int servers_ = 0;
+  std::vector<PodNews> told_;
   std::unique_ptr<EnforcedShares> shares_;
 };
 
@@ -123,8 +111,7 @@ TEST_F(EnforcedSharesTest, ANodeWithoutIsolationIsNotTouched) {
   EXPECT_FALSE(fs::exists(dir_ + "/state"));
   EXPECT_FALSE(fs::exists(dir_ + "/run"));
   EXPECT_FALSE(shares_->libraries());
-  executor_.Advance(seconds(100));
-  EXPECT_EQ(holders_.asked, 0);
+  EXPECT_EQ(shares_->held_interval(), Clock::Duration::zero());
 }
 
 TEST_F(EnforcedSharesTest, IssuesWhatAContainerNeeds) {
@@ -162,32 +149,44 @@ TEST_F(EnforcedSharesTest, WithoutLibrariesNoShareIsGivenOut) {
   EXPECT_EQ(shares_->error(), "");
 }
 
-TEST_F(EnforcedSharesTest, AsksTheKubeletAsLongAsThereAreGrants) {
+TEST_F(EnforcedSharesTest, WantsTheKubeletsWordAsLongAsThereAreGrants) {
   shares_->SetConfig(config_);
+  EXPECT_EQ(shares_->held_interval(), Clock::Duration::zero());
   ASSERT_TRUE(Issue({"GPU-a::0"}).ok());
-  holders_.held = {{{"team", "pod", "main"}, "nvidia.com/gpu", {"GPU-a::0"}}};
-  executor_.Advance(seconds(1));
-  EXPECT_EQ(holders_.asked, 1);
+  EXPECT_EQ(shares_->held_interval(), seconds(1)) << "whose it is is not known yet";
+  shares_->SetHeld({{"team", "pod", "main", "nvidia.com/gpu", {"GPU-a::0"}}});
   EXPECT_THAT(registry_.Text(), HasSubstr("namespace=\"team\",pod=\"pod\",container=\"main\""));
-  executor_.Advance(seconds(20));
-  EXPECT_EQ(holders_.asked, 3);
-  holders_.held.clear();
-  executor_.Advance(seconds(90));
+  EXPECT_EQ(shares_->held_interval(), seconds(10));
+  shares_->SetHeld({});
+  clock_.Advance(seconds(90));
+  EXPECT_EQ(shares_->rows().size(), 1u) << "a kubelet that does not answer ends nothing";
+  shares_->SetHeld({});
   EXPECT_TRUE(shares_->rows().empty());
   EXPECT_THAT(registry_.Text(), Not(HasSubstr("team")));
   EXPECT_EQ(shares_->process_interval(), Clock::Duration::zero());
-  const int asked = holders_.asked;
-  executor_.Advance(seconds(100));
-  EXPECT_EQ(holders_.asked, asked) << "nobody is left to ask about";
+  EXPECT_EQ(shares_->held_interval(), Clock::Duration::zero());
 }
 
-TEST_F(EnforcedSharesTest, AKubeletThatDoesNotAnswerEndsNothing) {
+TEST_F(EnforcedSharesTest, ThePodIsToldWhatItsProcessesDid) {
   shares_->SetConfig(config_);
   ASSERT_TRUE(Issue({"GPU-a::0"}).ok());
-  holders_.error = Error{Code::kUnavailable, "restarting"};
-  executor_.Advance(seconds(600));
-  EXPECT_EQ(shares_->rows().size(), 1u);
-  EXPECT_GT(holders_.asked, 30);
+  const std::string grant = shares_->rows()[0].grant.id;
+  shares_->OnMisbehaved(grant, 42, "a frame of 7 bytes");
+  EXPECT_TRUE(told_.empty()) << "whose it is is not known yet";
+  shares_->SetHeld({{"team", "pod", "main", "nvidia.com/gpu", {"GPU-a::0"}}});
+  const std::string process = dir_ + "/proc/42";
+  fs::create_directories(process);
+  ASSERT_TRUE(WriteFileAtomically(process + "/cgroup",
+                                  "0::/kubepods/pod01234567-89ab-cdef-0123-456789abcdef/c\n")
+                  .ok());
+  shares_->OnMisbehaved(grant, 42, "a frame of 7 bytes");
+  shares_->OnMisbehaved("another", 42, "unknown grants are ignored");
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_EQ(told_[0].holder.pod, "pod");
+  EXPECT_EQ(told_[0].pod_uid, "01234567-89ab-cdef-0123-456789abcdef");
+  EXPECT_EQ(told_[0].reason, "GpuShareTampered");
+  EXPECT_EQ(told_[0].message,
+            "process 42 of container main was cut off from its share: a frame of 7 bytes");
 }
 
 // After an upgrade the new agent must serve running containers even if its configuration is bad or
@@ -202,7 +201,9 @@ TEST_F(EnforcedSharesTest, ServesFormerGrantsWhateverTheConfigurationSays) {
   config_.sharing.isolation.reset();
   shares_->SetConfig(config_);
   EXPECT_EQ(server_.served.begin()->second.devices[0].memory_bytes, std::nullopt);
-  executor_.Advance(seconds(90));
+  shares_->SetHeld({});
+  clock_.Advance(seconds(90));
+  shares_->SetHeld({});
   EXPECT_TRUE(server_.served.empty()) << "collected";
 }
 

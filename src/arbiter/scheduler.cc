@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace aliquot::arbiter {
 namespace {
@@ -103,6 +104,7 @@ void Scheduler::Classify(Nanos span) {
     tenant.pauses |= Pauses(process);
   }
   const double alpha = 1 - std::exp(-Ns(span) / Ns(tuning_.classify));
+  const double fade = std::exp(-Ns(span) / Ns(tuning_.habit));
   for (auto& [id, process] : processes_) {
     const bool works = process.sample.want || process.sample.in_flight || Pauses(process);
     if (process.gate.open) process.duty += ((works ? 1.0 : 0.0) - process.duty) * alpha;
@@ -110,12 +112,14 @@ void Scheduler::Classify(Nanos span) {
   for (auto& [id, tenant] : tenants_) {
     if (tenant.throttled) tenant.wants = false;
     const bool works = tenant.wants || tenant.in_flight;
+    tenant.rest *= fade;
     if (works && !tenant.active) Wake(tenant);
     if (works) {
       const Nanos rested = now_ - tenant.last_work - span;
       if (rested > Nanos(0)) {
         const double gap = std::min(Ns(rested), Ns(tuning_.turn));
         tenant.gap += (gap - tenant.gap) / 8;
+        if (rested < tuning_.forget) tenant.rest = std::max(tenant.rest, Ns(rested));
       }
       tenant.active = true;
       tenant.last_work = now_;
@@ -124,6 +128,9 @@ void Scheduler::Classify(Nanos span) {
     }
     const double busy = works || tenant.pauses ? 1 : 0;
     if (!tenant.throttled) tenant.backlog += (busy - tenant.backlog) * alpha;
+    // One that rests is what it was when it worked: a neighbour that stopped for good must not
+    // look like one that will be back in a moment.
+    if (works) tenant.gappy = !Backlogged(tenant);
   }
 }
 
@@ -199,16 +206,26 @@ bool Scheduler::TakesTurnsHere(TenantId id) const {
 
 void Scheduler::SetGates(int level, Nanos span) {
   std::map<TenantId, bool> open_now;
+  std::set<TenantId> counted;
   for (auto& [id, process] : processes_) {
     Tenant& tenant = tenants_.at(process.tenant);
     if (process.sample.want || process.sample.in_flight)
       open_now[process.tenant] |= process.gate.open;
+    if (process.gate.cap > Nanos(0)) counted.insert(process.tenant);
     process.gate = {Open(id, process, level), !tenant.active, CapOf(process)};
   }
+  for (const TenantId id : counted) tenants_.at(id).use.counted += span;
   for (const auto& [id, open] : open_now) {
     Tenant& tenant = tenants_.at(id);
     (open ? tenant.use.granted : tenant.use.waited) += span;
   }
+}
+
+// It rests, but no longer than it is used to: room has to be kept for it. Beyond that it has most
+// likely stopped, and its neighbours may as well have their full depth again.
+bool Scheduler::MayReturn(const Tenant& tenant) const {
+  const Nanos habit(static_cast<std::int64_t>(tuning_.recent_rests * tenant.rest));
+  return Recently(tenant, std::clamp(habit, tuning_.recent_least, tuning_.recent));
 }
 
 Nanos Scheduler::CapOf(const Process& process) const {
@@ -220,9 +237,9 @@ Nanos Scheduler::CapOf(const Process& process) const {
     const Tenant& other = tenants_.at(process_of.tenant);
     shared = true;
     latency |= other.spec.tenant_class == TenantClass::kLatency;
-    if (!Recently(other, tuning_.recent)) continue;
+    if (!MayReturn(other)) continue;
     recent = true;
-    gappy |= !Backlogged(other) && other.spec.tenant_class != TenantClass::kBestEffort;
+    gappy |= other.gappy && other.spec.tenant_class != TenantClass::kBestEffort;
   }
   const bool capped = own.spec.mode == ComputeMode::kCapped;
   if (!shared) return capped ? tuning_.cap_shared : Nanos(0);

@@ -70,11 +70,14 @@ struct Tuning {
   Nanos cap_latency = std::chrono::microseconds(500);
   Nanos latency_burst = std::chrono::milliseconds(50);
   Nanos capped_burst = std::chrono::milliseconds(5);
-  Nanos forget = std::chrono::milliseconds(50);    // idle for so long = no longer active
-  Nanos recent = std::chrono::milliseconds(100);   // caps remember others for so long
-  Nanos residence = std::chrono::seconds(1);       // in flight for so long = persistent kernel
-  Nanos slice = std::chrono::microseconds(2048);   // the hardware's time slice
-  Nanos classify = std::chrono::milliseconds(10);  // time constant of "backlogged"
+  Nanos forget = std::chrono::milliseconds(50);       // idle for so long = no longer active
+  Nanos recent = std::chrono::milliseconds(100);      // caps remember others for at most so long,
+  Nanos recent_least = std::chrono::milliseconds(8);  // and for at least so long,
+  int recent_rests = 4;                               // and for so many of their longest rests
+  Nanos habit = std::chrono::seconds(1);              // time constant of what their longest rest is
+  Nanos residence = std::chrono::seconds(1);          // in flight for so long = persistent kernel
+  Nanos slice = std::chrono::microseconds(2048);      // the hardware's time slice
+  Nanos classify = std::chrono::milliseconds(10);     // time constant of "backlogged"
   double backlogged_above = 0.97;
   Nanos poll_busy = std::chrono::microseconds(200);
   Nanos poll_hand_over = std::chrono::microseconds(30);
@@ -86,6 +89,7 @@ struct ComputeUse {
   Nanos used{0};     // GPU time charged
   Nanos granted{0};  // time its gate was open while it had work
   Nanos waited{0};   // time it had work and its gate was closed
+  Nanos counted{0};  // time in which its processes had to tell of their work: a cap was on
 };
 
 // Divides the time of one GPU among tenants by weight, whatever their number of processes or kernel
@@ -149,7 +153,9 @@ class Scheduler {
     bool in_flight = false;
     bool pauses = false;  // has no work, for less than Tuning::bridge
     Nanos last_work = -std::chrono::hours(24);
-    double gap = 0;  // moving mean of how long it rests between two works, ns
+    double gap = 0;     // moving mean of how long it rests between two works, ns
+    double rest = 0;    // the longest of its recent rests that were not absences, ns
+    bool gappy = true;  // not backlogged when it last worked
     ComputeUse use;
   };
   struct Process {
@@ -182,6 +188,7 @@ class Scheduler {
   double Rate(const Tenant& tenant) const;
   void SetGates(int level, Nanos span);
   Nanos CapOf(const Process& process) const;
+  bool MayReturn(const Tenant& tenant) const;
   void SetNextStep();
   bool Recently(const Tenant& tenant, Nanos span) const { return now_ - tenant.last_work < span; }
   // It has work, or its next work is so near that waiting for it costs less than switching.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -257,14 +258,36 @@ TEST(SchedulerTest, WrongPredictionsDoNotSkewTurns) {
   EXPECT_LE(ShareError(busy, Weights({1, 1})), 2);
 }
 
-TEST(SchedulerTest, IdleTimeGoesToTheOtherWithinMilliseconds) {
-  std::vector<Load> loads = {Async(0), Async(1)};
-  loads[1].on = milliseconds(100);
-  loads[1].off = milliseconds(100);
+// A neighbour that works for 100 ms and rests for 100 ms.
+struct Stops {
+  std::string name;
+  std::vector<Load> neighbour;
+  Load other = Async(0);
+};
+
+void PrintTo(const Stops& stops, std::ostream* out) { *out << stops.name; }
+
+class StopTest : public ::testing::TestWithParam<Stops> {
+ protected:
+  // Looks at its full cap in naps, and takes its own work for half as long again as it is: as a
+  // process on hardware may, which then finds a tight cap full with one kernel in flight.
+  static arbiter::testing::GpuConstants Hardware() {
+    arbiter::testing::GpuConstants constants;
+    constants.slice = microseconds(2090);
+    constants.switch_busy = microseconds(180);
+    constants.nap = microseconds(130);
+    return constants;
+  }
+};
+
+TEST_P(StopTest, TheOtherHasItsFullSpeedWithinMilliseconds) {
+  std::vector<Load> loads = Joined({GetParam().other}, GetParam().neighbour);
+  loads[0].estimate_factor = 1.5;
+  for (std::size_t i = 1; i < loads.size(); ++i) loads[i].on = loads[i].off = milliseconds(100);
   Scheduler scheduler;
   scheduler.SetTenant(0, Weight(1));
   scheduler.SetTenant(1, Weight(1));
-  GpuModel model(loads, &scheduler);
+  GpuModel model(loads, &scheduler, Hardware());
   for (int i = 0; i < 10; ++i) {
     const Nanos stop = milliseconds(100 + 200 * i);
     model.RunUntil(stop + milliseconds(10));
@@ -272,6 +295,81 @@ TEST(SchedulerTest, IdleTimeGoesToTheOtherWithinMilliseconds) {
     model.RunUntil(stop + milliseconds(99));
     EXPECT_GE(Seconds(model.Busy(0) - before), 0.95 * 0.089) << "stop " << i;
   }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Neighbours, StopTest,
+    ::testing::Values(Stops{"launches without end", {Async(1)}},
+                      Stops{"three processes", {Async(1), Async(1), Async(1)}},
+                      Stops{"waits for results", {Sync(1, microseconds(200), microseconds(10), 8)}},
+                      Stops{"leaves gaps", {Sync(1, microseconds(300), microseconds(700))}},
+                      Stops{"long kernels beside", {Async(1)}, Async(0, milliseconds(1))},
+                      Stops{"graphs beside", {Async(1)}, Async(0, microseconds(3500))}));
+
+// How much a tenant may have in flight next to another one that is about.
+class CapTest : public ::testing::Test {
+ protected:
+  void Run(const Load& neighbour, Nanos until) {
+    scheduler_.SetTenant(0, Weight(1));
+    scheduler_.SetTenant(1, Weight(1));
+    model_.emplace(std::vector<Load>{Async(0), neighbour}, &scheduler_);
+    model_->RunUntil(until);
+  }
+  Nanos CapAt(Nanos time) {
+    model_->RunUntil(time);
+    return scheduler_.GateOf(0).cap;
+  }
+
+  Scheduler scheduler_;
+  std::optional<GpuModel> model_;
+};
+
+TEST_F(CapTest, ABackloggedNeighbourThatStopsIsNotTakenForALightOne) {
+  Load neighbour = Async(1);
+  neighbour.stop = milliseconds(200);
+  Run(neighbour, milliseconds(200));
+  for (int us = 0; us < 7000; us += 100) {
+    ASSERT_EQ(CapAt(milliseconds(200) + microseconds(us)), milliseconds(1)) << us;
+  }
+  EXPECT_EQ(CapAt(milliseconds(210)), milliseconds(4));
+}
+
+TEST_F(CapTest, RestsThatANeighbourIsUsedToKeepTheRoomForIt) {
+  Load neighbour = Sync(1, milliseconds(1), milliseconds(7));
+  neighbour.stop = milliseconds(400);
+  Run(neighbour, milliseconds(200));
+  for (int us = 0; us < 200'000; us += 100) {
+    ASSERT_EQ(CapAt(milliseconds(200) + microseconds(us)), microseconds(400)) << us;
+  }
+  EXPECT_EQ(CapAt(milliseconds(418)), microseconds(400));
+  EXPECT_EQ(CapAt(milliseconds(440)), milliseconds(4));
+}
+
+// An absence says nothing about how it rests while it works.
+TEST_F(CapTest, AbsencesAreNoHabit) {
+  Load neighbour = Async(1);
+  neighbour.on = neighbour.off = milliseconds(100);
+  Run(neighbour, milliseconds(300));
+  EXPECT_EQ(CapAt(milliseconds(310)), milliseconds(4));
+}
+
+TEST_F(CapTest, AProcessThatIsGoneNeedsNoRoom) {
+  Run(Async(1), milliseconds(200));
+  model_->Kill(1);
+  EXPECT_EQ(CapAt(milliseconds(200) + microseconds(300)), Nanos(0));
+}
+
+// What a tenant does alone on the GPU is not told, and its figures say so.
+TEST(SchedulerTest, TimeIsCountedWhileOthersAreAbout) {
+  Scheduler scheduler;
+  scheduler.SetTenant(0, Weight(1));
+  scheduler.SetTenant(1, Weight(1));
+  GpuModel model({Async(0), Async(1)}, &scheduler);
+  model.RunUntil(milliseconds(500));
+  EXPECT_GE(scheduler.UseOf(0).counted, milliseconds(490));
+  model.Kill(1);
+  model.RunUntil(seconds(2));
+  EXPECT_LE(scheduler.UseOf(0).counted, milliseconds(501));
 }
 
 TEST(SchedulerTest, ALoneTenantIsNotHeldBack) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ using arbiter::testing::Client;
 
 constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
 const char kGpu[] = "GPU-00112233-4455-6677-8899-aabbccddeeff";
+const char kOtherGpu[] = "GPU-10112233-4455-6677-8899-aabbccddeeff";
 
 // Waits in small steps for what another thread or process brings about; false after ten seconds.
 bool Eventually(const std::function<bool()>& condition) {
@@ -300,6 +302,84 @@ TEST_F(ServerTest, DrivesTurnsFromStatusPages) {
   EXPECT_TRUE(Eventually([&] { return !closed(*one) && closed(*two); }));
   one->status().gpu[0].waiting = 0;
   EXPECT_TRUE(Eventually([&] { return !closed(*two) && !closed(*one); }));
+}
+
+// Its kernels may wait for each other across GPUs. Turns are long here, so that a machine that is
+// slow to bring two gates into force does not look like turns of their own.
+TEST_F(ServerTest, ATenantOfTwoGpusHasItsTurnsOnBothTogether) {
+  std::vector<std::unique_ptr<Client>> clients;
+  for (const char* id : {"a", "b"}) {
+    GrantSpec spec = Spec(id);
+    spec.devices.push_back({kOtherGpu, 1024 * kMib, 1, 10});
+    spec.quantum = std::chrono::milliseconds(50);
+    ASSERT_TRUE(server_->AddGrant(spec).ok());
+    clients.push_back(Greeted(id));
+    for (std::uint32_t gpu : {0u, 1u}) clients.back()->status().gpu[gpu].waiting = 1;
+  }
+  for (const auto& client : clients) {
+    for (std::uint32_t gpu : {0u, 1u}) client->Ring(ALIQUOT_WANT, gpu);
+  }
+  const auto open = [&](int client, int gpu) {
+    return (__atomic_load_n(&clients[client]->control().gpu[gpu].gate.gate, __ATOMIC_ACQUIRE) &
+            ALIQUOT_GATE_CLOSED) == 0;
+  };
+  // From when they take turns.
+  ASSERT_TRUE(Eventually([&] { return open(0, 0) != open(1, 0) && open(0, 1) != open(1, 1); }));
+  int together = 0, apart = 0, turns = 0;
+  bool former = open(0, 0);
+  EXPECT_TRUE(Eventually([&] {
+    const bool now = open(0, 0);
+    turns += now != former ? 1 : 0;
+    former = now;
+    ++(now == open(0, 1) ? together : apart);
+    return turns >= 10;
+  }));
+  EXPECT_LT(apart, together / 4) << together << " looks";
+}
+
+// A status page is the tenant's to write, whatever comes of it for itself.
+TEST_F(ServerTest, GarbageInAStatusPageHoldsNobodyUp) {
+  ASSERT_TRUE(server_->AddGrant(Spec("a")).ok());
+  ASSERT_TRUE(server_->AddGrant(Spec("b")).ok());
+  const auto liar = Greeted("a");
+  const auto honest = Greeted("b");
+  honest->status().gpu[0].waiting = 1;
+  honest->Ring(ALIQUOT_WANT, 0);
+  const auto closed = [&] {
+    return (__atomic_load_n(&honest->control().gpu[0].gate.gate, __ATOMIC_ACQUIRE) &
+            ALIQUOT_GATE_CLOSED) != 0;
+  };
+  std::mt19937_64 random(7);
+  auto* words = reinterpret_cast<std::uint64_t*>(&liar->status());
+  for (int round = 0; round < 100; ++round) {
+    for (std::size_t i = 0; i < sizeof(aliquot_status) / sizeof(*words); ++i) {
+      __atomic_store_n(&words[i], random(), __ATOMIC_RELAXED);
+    }
+    liar->Ring(ALIQUOT_WANT, 0);
+    ASSERT_TRUE(Eventually([&] { return !closed(); })) << "round " << round;
+  }
+  EXPECT_EQ(honest->Reserve(0, kMib), kMib);
+}
+
+TEST_F(ServerTest, RunningOutOfDescriptorsEndsNobodysSession) {
+  ASSERT_TRUE(server_->AddGrant(Spec("a")).ok());
+  const auto bystander = Greeted("a");
+  const int next = ::dup(0);
+  ASSERT_GE(next, 0);
+  ::close(next);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit tight{static_cast<rlim_t>(next) + 6, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  std::vector<std::unique_ptr<Client>> crowd;
+  for (int i = 0; i < 20; ++i) {
+    if (auto client = Client::Connect(root_ + "/a")) crowd.push_back(std::move(client));
+  }
+  EXPECT_LT(crowd.size(), 20u) << "they are out";
+  EXPECT_EQ(bystander->Reserve(0, kMib), kMib);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  crowd.clear();
+  EXPECT_EQ(Greeted("a")->Reserve(0, kMib), kMib);
 }
 
 TEST_F(ServerTest, SleepsWhenNothingIsShared) {

@@ -198,12 +198,14 @@ void GpuObserver::WatchProcesses(Clock::Duration interval) {
   if (interval == process_interval_) return;
   process_interval_ = interval;
   next_processes_ = clock_.Now();
+  sample_marks_.clear();  // nobody looked for a while
 }
 
 void GpuObserver::LookAtProcesses() {
   next_processes_ = clock_.Now() + process_interval_;
   if (connection_ == nullptr || !inventory_) return;
-  Result<ProcessSnapshot> found = ReadProcesses(connection_->api, *inventory_, clock_.Now());
+  Result<ProcessSnapshot> found =
+      ReadProcesses(connection_->api, *inventory_, clock_.Now(), &sample_marks_);
   if (!found.ok()) {
     // The driver went away in this moment; as after a probe, not at once.
     next_poll_ = std::min(next_poll_, clock_.Now() + options_.retry_min);

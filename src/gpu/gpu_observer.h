@@ -155,6 +155,7 @@ class GpuObserver {
   Clock::Duration retry_;
   Clock::Duration process_interval_{};  // zero: nobody wants to know
   Clock::TimePoint next_processes_;
+  SampleMarks sample_marks_;
 };
 
 }  // namespace aliquot::gpu

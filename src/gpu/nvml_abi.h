@@ -161,6 +161,16 @@ struct ProcessInfo {  // of the _v3 calls
 };
 static_assert(sizeof(ProcessInfo) == 24);
 
+struct ProcessUtilization {
+  std::uint32_t pid;
+  std::uint64_t time_us;  // since 1970
+  std::uint32_t sm_percent;
+  std::uint32_t memory_percent;
+  std::uint32_t encoder_percent;
+  std::uint32_t decoder_percent;
+};
+static_assert(sizeof(ProcessUtilization) == 32);
+
 inline constexpr unsigned kComputeInstanceProfiles = 9;  // NVML_COMPUTE_INSTANCE_PROFILE_COUNT
 inline constexpr unsigned kSharedEngines = 0;  // NVML_COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED
 

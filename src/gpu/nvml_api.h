@@ -91,6 +91,10 @@ struct NvmlApi {
   Function<abi::Device, unsigned*, abi::ProcessInfo*> device_graphics_processes;
   Function<abi::Device, unsigned*, abi::ProcessInfo*> device_mps_processes;
   Function<unsigned, char*, unsigned> system_process_name;
+  // Optional: how busy processes kept a GPU since a time in microseconds (385). kNotFound: nobody
+  // did.
+  Function<abi::Device, abi::ProcessUtilization*, unsigned*, unsigned long long>
+      device_process_utilization;
   // Optional: events.
   Function<abi::EventSet*> event_set_create;
   Function<abi::EventSet> event_set_free;
@@ -155,6 +159,7 @@ void VisitNvml(Api& api, Visitor&& visit) {
   visit("nvmlDeviceGetComputeRunningProcesses_v3", api.device_compute_processes, false);
   visit("nvmlDeviceGetGraphicsRunningProcesses_v3", api.device_graphics_processes, false);
   visit("nvmlDeviceGetMPSComputeRunningProcesses_v3", api.device_mps_processes, false);
+  visit("nvmlDeviceGetProcessUtilization", api.device_process_utilization, false);
   visit("nvmlSystemGetProcessName", api.system_process_name, false);
   visit("nvmlEventSetCreate", api.event_set_create, false);
   visit("nvmlEventSetFree", api.event_set_free, false);

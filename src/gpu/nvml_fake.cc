@@ -351,6 +351,16 @@ void FakeNvml::FillProcesses(NvmlApi& api) {
     std::copy(all.begin(), all.end(), infos);
     return Return::kSuccess;
   };
+  api.device_process_utilization = [this](abi::Device d, abi::ProcessUtilization* samples,
+                                          unsigned* count, unsigned long long since) {
+    std::vector<abi::ProcessUtilization> all = gpus_[Find(d)->gpu].utilization;
+    std::erase_if(all, [&](const abi::ProcessUtilization& one) { return one.time_us <= since; });
+    const unsigned room = std::exchange(*count, static_cast<unsigned>(all.size()));
+    if (all.empty()) return Return::kNotFound;
+    if (room < all.size()) return Return::kInsufficientSize;
+    std::copy(all.begin(), all.end(), samples);
+    return Return::kSuccess;
+  };
 }
 
 Return FakeNvml::WaitEvent(abi::EventData* data, unsigned timeout_ms) {

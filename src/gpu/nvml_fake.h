@@ -46,6 +46,7 @@ class FakeNvml {
     std::map<unsigned, abi::GpuInstanceProfileInfo> profiles;  // by NVML index; empty: the A100's
     std::vector<std::string> links;           // remote bus ids, as NVML spells them
     std::vector<abi::ProcessInfo> processes;  // compute processes
+    std::vector<abi::ProcessUtilization> utilization;
     std::optional<abi::FabricInfoV2> fabric;
     std::optional<std::uint32_t> recovery_action = 0;  // absent: field not supported
     std::uint64_t supported_events = abi::kEventXidCritical | abi::kEventMigConfigChange;

@@ -79,17 +79,66 @@ void ReadMemory(const NvmlApi& api, const std::string& uuid, ProcessSnapshot& sn
   snapshot.memory[uuid] = {memory.total, memory.free};
 }
 
+Result<std::vector<abi::ProcessUtilization>> Samples(const NvmlApi& api, abi::Device device,
+                                                     unsigned long long since) {
+  constexpr char kCall[] = "nvmlDeviceGetProcessUtilization";
+  std::vector<abi::ProcessUtilization> samples(128);
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    auto count = static_cast<unsigned>(samples.size());
+    const abi::Return result =
+        api.device_process_utilization
+            ? api.device_process_utilization(device, samples.data(), &count, since)
+            : abi::Return::kFunctionNotFound;
+    if (result == abi::Return::kInsufficientSize) {
+      samples.resize(count + 64);
+      continue;
+    }
+    if (result != abi::Return::kSuccess && result != abi::Return::kNotFound) {
+      return NvmlError(kCall, result);
+    }
+    samples.resize(result == abi::Return::kSuccess ? count : 0);
+    return samples;
+  }
+  return NvmlError(kCall, abi::Return::kInsufficientSize);
+}
+
+void ReadUtilization(const NvmlApi& api, const std::string& uuid, SampleMarks& marks,
+                     ProcessSnapshot& snapshot) {
+  abi::Device device{};
+  if (!CallNvml("nvmlDeviceGetHandleByUUID", api.device_by_uuid, uuid.c_str(), &device).ok())
+    return;
+  const auto mark = marks.find(uuid);
+  const auto samples = Samples(api, device, mark == marks.end() ? 0 : mark->second);
+  if (!samples.ok()) return;
+  unsigned long long& read = marks[uuid];
+  const unsigned long long former = read;
+  std::map<std::uint32_t, std::pair<unsigned long long, unsigned>> newest;
+  for (const abi::ProcessUtilization& sample : *samples) {
+    if (sample.time_us <= former) continue;
+    read = std::max<unsigned long long>(read, sample.time_us);
+    auto& known = newest[sample.pid];
+    known = std::max(known, {sample.time_us, std::min(sample.sm_percent, 100u)});
+  }
+  // What comes first is of any time before.
+  if (mark == marks.end()) return;
+  auto& busy = snapshot.busy_percent[uuid];
+  for (const auto& [pid, sample] : newest) busy[pid] = sample.second;
+}
+
 }  // namespace
 
 Result<ProcessSnapshot> ReadProcesses(const NvmlApi& api, const Inventory& inventory,
-                                      Clock::TimePoint now) {
+                                      Clock::TimePoint now, SampleMarks* marks) {
   ProcessSnapshot snapshot;
   snapshot.taken_at = now;
   Found found;
   for (const Gpu& gpu : inventory.gpus) {
     const Status status = ReadGpu(api, gpu, found);
     if (status.ok()) {
-      if (!gpu.mig_enabled) ReadMemory(api, gpu.uuid, snapshot);
+      if (!gpu.mig_enabled) {
+        ReadMemory(api, gpu.uuid, snapshot);
+        if (marks != nullptr) ReadUtilization(api, gpu.uuid, *marks, snapshot);
+      }
       for (const MigDevice& mig : gpu.mig_devices) ReadMemory(api, mig.uuid, snapshot);
       continue;
     }

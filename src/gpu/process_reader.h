@@ -39,11 +39,20 @@ struct ProcessSnapshot {
   std::vector<std::string> unread_gpus;
   // By UUID, of GPUs and MIG devices; those that did not tell are missing.
   std::map<std::string, DeviceMemory> memory;
+  // By UUID of the GPU and PID: in how many percent of the time since the former look kernels of
+  // the process were on the GPU; who is missing did nothing. The driver samples now and then, so
+  // short work may be missed. GPUs that cannot tell (with MIG on, old drivers) and the first look
+  // are missing.
+  std::map<std::string, std::map<std::uint32_t, unsigned>> busy_percent = {};
 };
 
-// Asks for the compute, graphics and MPS clients of every GPU of `inventory`. Only on the driver
-// thread. Fails only if the driver is gone.
+// Up to where the driver's samples were read, microseconds since 1970 by GPU UUID.
+using SampleMarks = std::map<std::string, unsigned long long>;
+
+// Asks for the compute, graphics and MPS clients of every GPU of `inventory`, and with `marks`, to
+// be kept between looks, how busy they keep it. Only on the driver thread. Fails only if the driver
+// is gone.
 Result<ProcessSnapshot> ReadProcesses(const NvmlApi& api, const Inventory& inventory,
-                                      Clock::TimePoint now);
+                                      Clock::TimePoint now, SampleMarks* marks = nullptr);
 
 }  // namespace aliquot::gpu

@@ -49,6 +49,28 @@ TEST_F(ProcessReaderTest, ListsProcessesByDevice) {
   EXPECT_EQ(snapshot.memory.at("GPU-1").total_bytes, 40960ull << 20);
 }
 
+TEST_F(ProcessReaderTest, TellsHowBusyProcessesWereSinceTheFormerLook) {
+  const auto sample = [&](std::uint32_t pid, std::uint64_t time_us, std::uint32_t percent) {
+    nvml_.Edit([&](std::vector<FakeNvml::Gpu>& gpus) {
+      gpus[0].utilization.push_back({pid, time_us, percent, 0, 0, 0});
+    });
+  };
+  SampleMarks marks;
+  const auto look = [&] { return ReadProcesses(api_, inventory_, {}, &marks)->busy_percent; };
+  sample(7, 1000, 90);
+  EXPECT_TRUE(look().empty()) << "of any time before";
+  sample(7, 2000, 30);
+  sample(7, 3000, 40);
+  sample(8, 2500, 120);
+  const std::map<std::uint32_t, unsigned> expected = {{7, 40}, {8, 100}};
+  EXPECT_EQ(look().at("GPU-0"), expected);
+  EXPECT_TRUE(look().at("GPU-0").empty());
+  EXPECT_TRUE(look().at("GPU-1").empty()) << "nobody was busy there";
+  nvml_.Fail("nvmlDeviceGetProcessUtilization", abi::Return::kNotSupported, 0);
+  EXPECT_FALSE(look().contains("GPU-0")) << "not known";
+  EXPECT_TRUE(Read().busy_percent.empty()) << "not asked";
+}
+
 TEST_F(ProcessReaderTest, NamesTheMigDevice) {
   inventory_.gpus[0].mig_devices.resize(2);
   inventory_.gpus[0].mig_devices[0].uuid = "MIG-a";

@@ -81,7 +81,8 @@ std::map<std::string, GrantUse> ArbiterServer::Look() {
     }
     for (const arbiter::DeviceUsage& device : usage.devices) {
       use.devices.push_back({device.uuid, device.charged, device.peak, device.denied,
-                             device.compute.used, device.compute.granted, device.compute.waited});
+                             device.compute.used, device.compute.granted, device.compute.waited,
+                             device.compute.counted});
     }
   }
   return uses;

@@ -9,6 +9,17 @@ namespace aliquot::grants {
 namespace {
 
 constexpr std::uint64_t kLeastMargin = 256ull << 20;
+// What the driver says may exceed what was counted by half, and by this part of the time there was:
+// both sides sample, and charges shift a little among those who overlap.
+constexpr double kTimeFactor = 1.5;
+constexpr double kTimeMargin = 0.1;
+
+// Of a window, in which time was counted: the rest is the distance between the two looks.
+constexpr double kLeastCounted = 0.9;
+
+double Milliseconds(Clock::Duration time) {
+  return std::chrono::duration<double, std::milli>(time).count();
+}
 
 bool Governs(const AuditedGrants& grants, const std::string& device) {
   return std::any_of(grants.begin(), grants.end(),
@@ -18,7 +29,15 @@ bool Governs(const AuditedGrants& grants, const std::string& device) {
 }  // namespace
 
 const char* NameOf(Violation::Kind kind) {
-  return kind == Violation::Kind::kUnmanagedProcess ? "unmanaged-process" : "over-limit";
+  switch (kind) {
+    case Violation::Kind::kUnmanagedProcess:
+      return "unmanaged-process";
+    case Violation::Kind::kOverLimit:
+      return "over-limit";
+    case Violation::Kind::kUncountedTime:
+      break;
+  }
+  return "uncounted-time";
 }
 
 std::uint64_t BackstopAudit::Margin(std::uint64_t limit_bytes) {
@@ -119,6 +138,54 @@ std::map<BackstopAudit::DeviceKey, std::vector<BackstopAudit::Member>> BackstopA
   return members;
 }
 
+void BackstopAudit::CompareTime(const DeviceKey& key, const std::vector<Member>& members,
+                                const gpu::ProcessSnapshot& snapshot, const AuditedGrants& grants,
+                                std::vector<Violation>& violations) {
+  const auto& [id, uuid] = key;
+  const AuditedDevice& device = grants.at(id).devices.at(uuid);
+  const auto busy = snapshot.busy_percent.find(uuid);
+  if (!device.time || busy == snapshot.busy_percent.end()) {
+    windows_.erase(key);
+    return;
+  }
+  const Clock::TimePoint now = snapshot.taken_at;
+  const auto [entry, fresh] = windows_.try_emplace(key);
+  TimeWindow& window = entry->second;
+  if (fresh) {
+    window = {now, now, *device.time, {}, 0};
+    return;
+  }
+  const double span_ms = Milliseconds(now - std::exchange(window.last, now));
+  for (const Member& member : members) {
+    const auto percent = busy->second.find(static_cast<std::uint32_t>(member.process.pid));
+    if (percent == busy->second.end()) continue;
+    window.busy_ms[member.process] += percent->second / 100.0 * span_ms;
+  }
+  if (now - window.since < kTimeWindow) return;
+  double sum_ms = 0;
+  for (const auto& [process, ms] : window.busy_ms) sum_ms += ms;
+  const double all_ms = Milliseconds(now - window.since);
+  const double counted_ms = Milliseconds(device.time->used - window.time.used);
+  const bool counting =
+      Milliseconds(device.time->counted - window.time.counted) >= kLeastCounted * all_ms;
+  const bool wrong =
+      counting && sum_ms > kTimeFactor * counted_ms && sum_ms - counted_ms > kTimeMargin * all_ms;
+  if (wrong && window.wrong > 0) {
+    Violation violation{Violation::Kind::kUncountedTime, id, uuid, {}, 0, 0};
+    violation.busy = std::chrono::milliseconds(static_cast<std::int64_t>(sum_ms));
+    violation.counted = std::chrono::milliseconds(static_cast<std::int64_t>(counted_ms));
+    const auto worth = [&](const auto& one) {
+      return std::tuple(!grants.at(id).sessions.contains(one.first.pid), one.second);
+    };
+    violation.process =
+        std::max_element(window.busy_ms.begin(), window.busy_ms.end(),
+                         [&](const auto& a, const auto& b) { return worth(a) < worth(b); })
+            ->first;
+    violations.push_back(std::move(violation));
+  }
+  window = {now, now, *device.time, {}, wrong ? window.wrong + 1 : 0};
+}
+
 std::vector<Violation> BackstopAudit::Observe(const gpu::ProcessSnapshot& snapshot,
                                               const AuditedGrants& grants) {
   using Kind = Violation::Kind;
@@ -127,8 +194,11 @@ std::vector<Violation> BackstopAudit::Observe(const gpu::ProcessSnapshot& snapsh
   const Seen former = std::exchange(seen_, {});
   KeepUnread(snapshot, grants, former);
   std::vector<Violation> violations;
-  for (const auto& [key, members] : Sort(snapshot, grants)) {
+  const auto sorted = Sort(snapshot, grants);
+  std::erase_if(windows_, [&](const auto& entry) { return !sorted.contains(entry.first); });
+  for (const auto& [key, members] : sorted) {
     const auto& [id, uuid] = key;
+    CompareTime(key, members, snapshot, grants, violations);
     std::uint64_t held = 0;
     for (const Member& member : members) {
       held += member.bytes;

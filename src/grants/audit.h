@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -21,26 +22,36 @@ struct Violation {
   enum class Kind {
     kUnmanagedProcess,  // uses a device of the grant without a session
     kOverLimit,         // the container's processes together hold more than the limit and margin
+    kUncountedTime,     // they keep the GPU busy for longer than the arbiter knows of
   };
   Kind kind = Kind::kUnmanagedProcess;
   std::string grant;
   std::string device;
-  // The process itself, or for kOverLimit the one to end: the largest without a session, else the
-  // largest.
+  // The process itself, or of several the one to end: the largest (for kUncountedTime the busiest)
+  // without a session, else the largest.
   ProcessIdentity process;
   std::uint64_t bytes = 0;  // the driver's figure for process or container; 0 if it cannot tell
   std::uint64_t limit_bytes = 0;  // kOverLimit
+  // kUncountedTime: of the last kTimeWindow.
+  std::chrono::milliseconds busy{0};     // as the driver says
+  std::chrono::milliseconds counted{0};  // as the arbiter does
 
   friend bool operator==(const Violation&, const Violation&) = default;
 };
 
-// "unmanaged-process", "over-limit": as metrics and logs call it.
+// "unmanaged-process", "over-limit", "uncounted-time": as metrics and logs call it.
 const char* NameOf(Violation::Kind kind);
 
 // A grant as the audit sees it.
 struct AuditedDevice {
   std::string gpu_uuid;
   std::optional<std::uint64_t> limit_bytes;
+  // GPU time used so far, and time in which that was kept; absent: time is not divided.
+  struct Time {
+    std::chrono::nanoseconds used{0};
+    std::chrono::nanoseconds counted{0};
+  };
+  std::optional<Time> time = {};
 };
 struct AuditedGrant {
   std::map<std::string, AuditedDevice> devices;  // by UUID
@@ -56,6 +67,9 @@ class BackstopAudit {
   // A state that lasts this long is a violation. Between a process's start and its session, or an
   // agent's restart and the sessions' return, less passes.
   static constexpr Clock::Duration kPatience = std::chrono::seconds(5);
+  // GPU time is compared over this long; two in a row have to be wrong. Only while it is counted: a
+  // container that has the GPU for itself tells nothing about its work.
+  static constexpr Clock::Duration kTimeWindow = std::chrono::seconds(5);
   // A container may hold this much more than its limit: what a context takes beyond what was
   // charged for it settles within seconds, and the driver rounds up.
   static std::uint64_t Margin(std::uint64_t limit_bytes);
@@ -92,6 +106,9 @@ class BackstopAudit {
                   const Seen& former);
   std::map<DeviceKey, std::vector<Member>> Sort(const gpu::ProcessSnapshot& snapshot,
                                                 const AuditedGrants& grants);
+  void CompareTime(const DeviceKey& key, const std::vector<Member>& members,
+                   const gpu::ProcessSnapshot& snapshot, const AuditedGrants& grants,
+                   std::vector<Violation>& violations);
   // Whether `subject` has lasted and is due to be told.
   bool Lasted(const Subject& subject, Clock::TimePoint now);
 
@@ -103,6 +120,14 @@ class BackstopAudit {
     bool current = true;
   };
   std::map<Subject, Episode> episodes_;
+  // GPU time of a container while others are about.
+  struct TimeWindow {
+    Clock::TimePoint since, last;
+    AuditedDevice::Time time;  // at `since`
+    std::map<ProcessIdentity, double> busy_ms;
+    int wrong = 0;  // windows in a row
+  };
+  std::map<DeviceKey, TimeWindow> windows_;
   Seen seen_;
 };
 

@@ -18,6 +18,7 @@
 namespace aliquot::grants {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Kind = Violation::Kind;
 
@@ -39,10 +40,14 @@ class AuditTest : public ::testing::Test {
   std::vector<Violation> Look(int looks, const std::vector<gpu::GpuProcess>& seen) {
     std::vector<Violation> all;
     for (int i = 0; i < looks; ++i) {
-      for (Violation& one : audit_.Observe({clock_.Now(), seen, unread_, {}}, grants_)) {
+      for (Violation& one : audit_.Observe({clock_.Now(), seen, unread_, {}, busy_}, grants_)) {
         all.push_back(std::move(one));
       }
       clock_.Advance(seconds(1));
+      if (auto& time = grants_[kA].devices["GPU-0"].time) {
+        time->used += used_per_look_;
+        time->counted += counted_per_look_;
+      }
     }
     return all;
   }
@@ -52,6 +57,8 @@ class AuditTest : public ::testing::Test {
   BackstopAudit audit_{processes_};
   AuditedGrants grants_;
   std::vector<std::string> unread_;
+  std::map<std::string, std::map<std::uint32_t, unsigned>> busy_;
+  milliseconds used_per_look_{0}, counted_per_look_{1000};
 };
 
 TEST_F(AuditTest, AManagedProcessWithinItsShareIsFine) {
@@ -138,6 +145,86 @@ TEST_F(AuditTest, AGpuThatCannotBeReadKeepsWhatWasKnown) {
   EXPECT_EQ(audit_.seen().held.at({kA, "GPU-0"}), kMiB);
   unread_.clear();
   EXPECT_EQ(Look(1, {{2, "GPU-0", kMiB}}).size(), 1u);
+}
+
+// The arbiter's books against the driver's.
+class TimeAuditTest : public AuditTest {
+ protected:
+  TimeAuditTest() {
+    Session(1);
+    grants_[kA].devices["GPU-0"].time.emplace();
+    busy_["GPU-0"] = {{1, 90}};
+  }
+  std::vector<Violation> LookOn(int looks) { return Look(looks, {{1, "GPU-0", kMiB}}); }
+};
+
+TEST_F(TimeAuditTest, WhoIsBusierThanItTellsIsFound) {
+  used_per_look_ = milliseconds(500);
+  EXPECT_TRUE(LookOn(10).empty()) << "one window may be a coincidence";
+  const auto found = LookOn(1);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].kind, Kind::kUncountedTime);
+  EXPECT_EQ(found[0].process.pid, 1);
+  EXPECT_EQ(found[0].busy, milliseconds(4500));
+  EXPECT_EQ(found[0].counted, milliseconds(2500));
+  EXPECT_EQ(LookOn(5).size(), 1u) << "again while it lasts";
+  used_per_look_ = milliseconds(850);
+  EXPECT_TRUE(LookOn(20).empty());
+}
+
+TEST_F(TimeAuditTest, SamplesNeedNotAgreeExactly) {
+  used_per_look_ = milliseconds(610);
+  EXPECT_TRUE(LookOn(30).empty());
+  busy_["GPU-0"] = {{1, 9}};
+  used_per_look_ = milliseconds(0);
+  EXPECT_TRUE(LookOn(30).empty()) << "below what is worth a word";
+}
+
+// A container that has the GPU for itself tells nothing about its work.
+TEST_F(TimeAuditTest, WhereNothingIsCountedNothingIsMissed) {
+  counted_per_look_ = milliseconds(0);
+  EXPECT_TRUE(LookOn(30).empty());
+  grants_[kA].devices["GPU-0"].time.reset();
+  EXPECT_TRUE(LookOn(30).empty()) << "its time is not divided";
+}
+
+TEST_F(TimeAuditTest, WhatTheDriverCannotTellProvesNothing) {
+  LookOn(9);
+  busy_.clear();
+  EXPECT_TRUE(LookOn(30).empty());
+  busy_["GPU-0"] = {};
+  EXPECT_TRUE(LookOn(30).empty()) << "nobody was busy";
+}
+
+// One that comes and goes too fast to be caught as unmanaged still adds up.
+TEST_F(TimeAuditTest, AllProcessesOfTheContainerCount) {
+  used_per_look_ = milliseconds(400);
+  busy_["GPU-0"] = {{1, 40}, {2, 50}};
+  std::vector<Violation> found;
+  for (int i = 0; i < 11; ++i) {
+    processes_.processes[2] = {static_cast<std::uint64_t>(i), "c"};
+    for (Violation& one : Look(1, {{1, "GPU-0", kMiB}, {2, "GPU-0", kMiB}})) {
+      found.push_back(std::move(one));
+    }
+  }
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].kind, Kind::kUncountedTime);
+  EXPECT_EQ(found[0].process.pid, 2);
+}
+
+TEST(Cgroup, PodsAreNamedByTheirUid) {
+  const std::string uid = "01234567-89ab-cdef-0123-456789abcdef";
+  EXPECT_EQ(PodInCgroup("0::/kubepods.slice/kubepods-burstable.slice/"
+                        "kubepods-burstable-pod01234567_89ab_cdef_0123_456789abcdef.slice/"
+                        "cri-containerd-" +
+                        std::string(64, 'b') + ".scope\n"),
+            uid);
+  EXPECT_EQ(PodInCgroup("0::/kubepods.slice/"
+                        "kubepods-pod01234567_89ab_cdef_0123_456789abcdef.slice/x\n"),
+            uid);
+  EXPECT_EQ(PodInCgroup("12:pids:/kubepods/besteffort/pod" + uid + "/x\n"), uid);
+  EXPECT_EQ(PodInCgroup("0::/system.slice/podman.service\n"), std::nullopt);
+  EXPECT_EQ(PodInCgroup(""), std::nullopt);
 }
 
 TEST(Cgroup, ContainersAreNamedByTheirId) {

@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <vector>
@@ -81,6 +82,27 @@ std::optional<std::string> ContainerInCgroup(std::string_view text) {
   return group;
 }
 
+std::optional<std::string> PodInCgroup(std::string_view text) {
+  // A UUID; a pod that the kubelet has from a file: 32 digits.
+  const auto is_uid = [](std::string_view uid) {
+    return uid.size() >= 32 && uid.size() <= 36 &&
+           uid.find_first_not_of("0123456789abcdef-") == std::string_view::npos;
+  };
+  for (const std::string& line : Split(text, '\n')) {
+    // ".../kubepods-burstable-pod<uid>.slice/..." with systemd, "_" for "-" in it; or
+    // ".../kubepods/burstable/pod<uid>/...".
+    for (std::string part : Split(line, '/')) {
+      if (part.ends_with(".slice")) part.resize(part.size() - 6);
+      const std::size_t at = part.starts_with("pod") ? 0 : part.rfind("-pod");
+      if (at == std::string::npos) continue;
+      std::string uid = part.substr(at + (at == 0 ? 3 : 4));
+      std::replace(uid.begin(), uid.end(), '_', '-');
+      if (is_uid(uid)) return uid;
+    }
+  }
+  return std::nullopt;
+}
+
 std::set<std::string> GrantsInMountInfo(std::string_view text, std::string_view device) {
   std::set<std::string> grants;
   for (const std::string& line : Split(text, '\n')) {
@@ -113,6 +135,10 @@ std::optional<ProcessIdentity> ProcHostProcesses::Identify(pid_t pid) const {
 
 std::optional<std::string> ProcHostProcesses::ContainerOf(pid_t pid) const {
   return ContainerInCgroup(Read(pid, "cgroup"));
+}
+
+std::optional<std::string> ProcHostProcesses::PodOf(pid_t pid) const {
+  return PodInCgroup(Read(pid, "cgroup"));
 }
 
 std::optional<std::string> ProcHostProcesses::GrantOf(pid_t pid) const {

@@ -32,6 +32,8 @@ class HostProcesses {
   // container id if the control group is named after one, else the path of the group. What a
   // process can't change without privileges.
   virtual std::optional<std::string> ContainerOf(pid_t pid) const = 0;
+  // The UID of the pod that the process is in, from its control group.
+  virtual std::optional<std::string> PodOf(pid_t pid) const = 0;
   // The id of the grant that the process, or a parent of it in the same container, has mounted.
   virtual std::optional<std::string> GrantOf(pid_t pid) const = 0;
   // Ids of all grants that any process has mounted: containers that exist. Looks at every process.
@@ -50,6 +52,7 @@ class ProcHostProcesses final : public HostProcesses {
 
   std::optional<ProcessIdentity> Identify(pid_t pid) const override;
   std::optional<std::string> ContainerOf(pid_t pid) const override;
+  std::optional<std::string> PodOf(pid_t pid) const override;
   std::optional<std::string> GrantOf(pid_t pid) const override;
   std::set<std::string> MountedGrants() const override;
   Status Kill(const ProcessIdentity& process) const override;
@@ -64,6 +67,8 @@ class ProcHostProcesses final : public HostProcesses {
 
 // The container's name in the text of /proc/<pid>/cgroup. Exposed for tests.
 std::optional<std::string> ContainerInCgroup(std::string_view text);
+// The pod's UID in it, however the kubelet's cgroup driver spells it. Exposed for tests.
+std::optional<std::string> PodInCgroup(std::string_view text);
 // The grants whose directories a /proc/<pid>/mountinfo lists at the place where containers have
 // theirs, and on the file system `device` ("<major>:<minor>"). Exposed for tests.
 std::set<std::string> GrantsInMountInfo(std::string_view text, std::string_view device);

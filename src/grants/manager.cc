@@ -40,6 +40,29 @@ std::string RandomId() {
   return id;
 }
 
+std::string Describe(const Report& report) {
+  const Violation& violation = report.violation;
+  const std::string container =
+      report.holder ? fmt::format("container {}", report.holder->container) : "the container";
+  std::string text;
+  switch (violation.kind) {
+    case Violation::Kind::kUnmanagedProcess:
+      text = fmt::format("process {} of {} uses {} without being under enforcement of its share",
+                         violation.process.pid, container, violation.device);
+      break;
+    case Violation::Kind::kOverLimit:
+      text = fmt::format("{} holds more memory of {} than its share of {} MiB", container,
+                         violation.device, violation.limit_bytes >> 20);
+      break;
+    case Violation::Kind::kUncountedTime:
+      text = fmt::format("{} keeps {} busy for longer than its processes tell", container,
+                         violation.device);
+      break;
+  }
+  if (report.killed) text += fmt::format("; process {} was killed", violation.process.pid);
+  return text;
+}
+
 GrantManager::GrantManager(Dependencies dependencies)
     : dependencies_(std::move(dependencies)), audit_(dependencies_.processes) {}
 
@@ -278,11 +301,17 @@ AuditedGrants GrantManager::Audited(const std::map<std::string, GrantUse>& uses)
   for (const auto& [id, entry] : grants_) {
     AuditedGrant& grant = audited[id];
     for (const GrantDevice& device : entry.grant.devices) {
-      grant.devices[device.uuid] = {device.gpu_uuid, Limit(device)};
+      grant.devices[device.uuid] = {device.gpu_uuid, Limit(device), std::nullopt};
     }
     const auto use = uses.find(id);
     if (use == uses.end()) continue;
     grant.sessions.insert(use->second.processes.begin(), use->second.processes.end());
+    if (Served(entry.grant).compute == config::Isolation::Compute::kNone) continue;
+    for (const DeviceUse& device : use->second.devices) {
+      const auto audited_device = grant.devices.find(device.uuid);
+      if (audited_device == grant.devices.end()) continue;
+      audited_device->second.time = {device.used, device.counted};
+    }
   }
   return audited;
 }
@@ -296,7 +325,9 @@ void GrantManager::SetProcesses(const gpu::ProcessSnapshot& snapshot) {
 void GrantManager::Tell(const Violation& violation) {
   // Isolation that was switched off forbids nothing any more.
   if (!isolation_) return;
-  Report report{violation, grants_.at(violation.grant).grant.holder, false};
+  Report report{violation, grants_.at(violation.grant).grant.holder,
+                dependencies_.processes.PodOf(violation.process.pid).value_or(std::string()),
+                false};
   std::string outcome = "reported";
   if (isolation_->on_violation == config::Isolation::OnViolation::kKill) {
     const Status killed = dependencies_.processes.Kill(violation.process);
@@ -314,6 +345,8 @@ void GrantManager::Tell(const Violation& violation) {
                              {"pid", fmt::to_string(violation.process.pid)},
                              {"bytes", fmt::to_string(violation.bytes)},
                              {"limit_bytes", fmt::to_string(violation.limit_bytes)},
+                             {"busy_ms", fmt::to_string(violation.busy.count())},
+                             {"counted_ms", fmt::to_string(violation.counted.count())},
                              {"outcome", outcome}});
   if (dependencies_.report) dependencies_.report(report);
 }

@@ -36,8 +36,11 @@ struct HeldIds {
 struct Report {
   Violation violation;
   std::optional<Holder> holder;
+  std::string pod_uid;  // empty if the process is in no pod's control group, or gone
   bool killed = false;
 };
+// One sentence for people, the same as long as the violation lasts.
+std::string Describe(const Report& report);
 
 // One device of one grant, for metrics and the status page.
 struct GrantRow {

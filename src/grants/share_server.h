@@ -47,6 +47,7 @@ struct DeviceUse {
   std::chrono::nanoseconds used{0};     // GPU time
   std::chrono::nanoseconds granted{0};  // time in which it could submit work it had
   std::chrono::nanoseconds waited{0};   // time in which it had work and was held back
+  std::chrono::nanoseconds counted{0};  // time in which `used` was kept: others were about
 };
 
 struct GrantUse {

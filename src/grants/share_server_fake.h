@@ -49,7 +49,8 @@ class FakeHostProcesses final : public HostProcesses {
   struct Process {
     std::uint64_t start_time = 1;
     std::string container;
-    std::optional<std::string> grant;  // mounted
+    std::optional<std::string> grant = std::nullopt;  // mounted
+    std::string pod_uid = {};
   };
 
   std::optional<ProcessIdentity> Identify(pid_t pid) const override {
@@ -61,6 +62,11 @@ class FakeHostProcesses final : public HostProcesses {
     const auto found = processes.find(pid);
     if (found == processes.end()) return std::nullopt;
     return found->second.container;
+  }
+  std::optional<std::string> PodOf(pid_t pid) const override {
+    const auto found = processes.find(pid);
+    if (found == processes.end() || found->second.pod_uid.empty()) return std::nullopt;
+    return found->second.pod_uid;
   }
   std::optional<std::string> GrantOf(pid_t pid) const override {
     const auto found = processes.find(pid);

@@ -43,6 +43,7 @@ enum : int {
   CU_MEMPOOL_ATTR_USED_MEM_CURRENT = 7,
   CU_GRAPH_MEM_ATTR_USED_MEM_CURRENT = 0,
   CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT = 2,
+  CU_GRAPH_NODE_TYPE_GRAPH = 4,
   CU_GRAPH_NODE_TYPE_MEM_ALLOC = 10,
   CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS = 122,
 };
@@ -176,4 +177,28 @@ struct CUDA_MEMCPY3D {
   size_t WidthInBytes, Height, Depth;
 };
 static_assert(sizeof(CUDA_MEMCPY3D) == 200);
+// One copy of a batch: from one operand (1: a pointer, 2: an array) to the other.
+struct CUmemcpy3DOperand {
+  unsigned type;
+  union {
+    struct {
+      CUdeviceptr address;
+      size_t row_bytes, layer_rows;
+      struct {
+        unsigned type;
+        int id;
+      } location;
+    } pointer;
+    struct {
+      CUarray array;
+      size_t x, y, z;
+    } array;
+  };
+};
+struct CUDA_MEMCPY3D_BATCH_OP {
+  CUmemcpy3DOperand from, to;
+  size_t width, height, depth;  // width in bytes, of arrays in elements
+  unsigned order, flags;
+};
+static_assert(sizeof(CUDA_MEMCPY3D_BATCH_OP) == 112);
 enum : unsigned { CU_MEMORYTYPE_HOST = 1, CU_MEMORYTYPE_DEVICE = 2, CU_MEMORYTYPE_ARRAY = 3 };

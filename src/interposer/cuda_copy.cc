@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Copies; see large.h. The forms with 32-bit sizes of before CUDA 3.2 and batches are forwarded
-// without a look. Without an agent: as kernels.
+// Copies; see large.h. The forms with 32-bit sizes of before CUDA 3.2 are forwarded without a look.
+// Without an agent: as kernels.
 
 #include "interposer/cuda_hooks_copy.h"
 #include "interposer/large.h"

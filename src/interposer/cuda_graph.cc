@@ -22,37 +22,65 @@ constexpr int kDevices = 64;
 // A graph that was never measured.
 constexpr uint64_t kGraphGuessNs = 500'000;
 
-// Bytes of the allocation nodes of each graph and executable graph that has any.
+// Bytes of the allocation nodes of each executable graph that has any.
 constinit BlockTable g_bytes = {};
 constinit Meter g_meters[kDevices] = {};
 Mutex g_lock;
-// Set once a graph with memory was seen; else there is nothing to settle.
+// Set once a graph may have memory; else there is nothing to look for.
 uint32_t g_in_use = 0;
 // How often memory of graphs was trimmed: launches before the last time hold none any more.
 uint64_t g_trims = 1;
 
 constinit Real<CUresult(CUdevice, int, void*)> real_attribute("cuDeviceGetGraphMemAttribute");
+constinit Real<CUresult(CUgraph, CUgraphNode*, size_t*)> real_nodes("cuGraphGetNodes");
+constinit Real<CUresult(CUgraphNode, int*)> real_node_type("cuGraphNodeGetType");
+constinit Real<CUresult(CUgraphNode, CUDA_MEM_ALLOC_NODE_PARAMS*)> real_allocation(
+    "cuGraphMemAllocNodeGetParams");
+constinit Real<CUresult(CUgraphNode, CUgraph*)> real_child("cuGraphChildGraphNodeGetGraph");
 
 uint64_t Key(const void* handle) { return reinterpret_cast<uint64_t>(handle); }
 
-uint64_t BytesOf(const void* graph) {
-  Block block = {};
-  return graph != nullptr && g_bytes.Find(Key(graph), &block) ? block.bytes : 0;
+// Calls `visit` for every node of the graph. The driver's list of them is as it was a moment ago:
+// nobody changes a graph while it is instantiated.
+template <typename Visit>
+void EachNode(CUgraph graph, Visit visit) {
+  size_t count = 0;
+  if (real_nodes(graph, nullptr, &count) != CUDA_SUCCESS || count == 0) return;
+  const size_t bytes = count * sizeof(CUgraphNode);
+  auto* nodes = static_cast<CUgraphNode*>(Pages(bytes));
+  if (nodes == nullptr) return;
+  if (real_nodes(graph, nodes, &count) == CUDA_SUCCESS) {
+    for (size_t i = 0; i < count; ++i) visit(nodes[i]);
+  }
+  FreePages(nodes, bytes);
 }
 
-void AddBytes(const void* graph, uint64_t bytes) {
-  if (bytes == 0) return;
-  Store(&g_in_use, 1u);
+// What the graph's allocation nodes take, those of child graphs included. The driver may let nodes
+// that follow each other share memory; how much that saves shows when it is there.
+uint64_t AllocatedIn(CUgraph graph, int depth = 0) {
+  constexpr int kDeepest = 8;
+  uint64_t sum = 0;
+  if (depth > kDeepest) return sum;
+  EachNode(graph, [&](CUgraphNode node) {
+    int type = -1;
+    CUDA_MEM_ALLOC_NODE_PARAMS allocation;
+    CUgraph child = nullptr;
+    if (real_node_type(node, &type) != CUDA_SUCCESS) return;
+    if (type == CU_GRAPH_NODE_TYPE_MEM_ALLOC &&
+        real_allocation(node, &allocation) == CUDA_SUCCESS) {
+      sum += TakenFor(allocation.bytesize);
+    } else if (type == CU_GRAPH_NODE_TYPE_GRAPH && real_child(node, &child) == CUDA_SUCCESS) {
+      sum += AllocatedIn(child, depth + 1);
+    }
+  });
+  return sum;
+}
+
+void Remember(CUgraphExec exec, uint64_t bytes) {
   Locked lock(&g_lock);
-  Block block = {};
   Block former;
-  g_bytes.Take(Key(graph), &block);
-  g_bytes.Put({Key(graph), block.bytes + bytes, 0, 0, ALIQUOT_KIND_GRAPH}, &former);
-}
-
-void Forget(const void* graph) {
-  Block block;
-  g_bytes.Take(Key(graph), &block);
+  g_bytes.Take(Key(exec), &former);
+  if (bytes != 0) g_bytes.Put({Key(exec), bytes, 0, 0, ALIQUOT_KIND_GRAPH}, &former);
 }
 
 uint64_t Read(CUdevice device, int attribute) {
@@ -115,21 +143,17 @@ CUresult WithGraphMemory(CUgraphExec exec, Call call) {
 template <typename Call>
 CUresult Instantiating(CUgraphExec* exec, CUgraph graph, Call call) {
   const CUresult result = call();
-  if (result == CUDA_SUCCESS) {
-    Forget(*exec);
-    AddBytes(*exec, BytesOf(graph));
-  }
+  if (result == CUDA_SUCCESS && Load(&g_in_use) != 0) Remember(*exec, AllocatedIn(graph));
   return result;
 }
 
-// What a node of any type allocates.
-uint64_t AllocatedBy(const CUgraphNodeParams* parameters) {
-  return parameters != nullptr && parameters->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC
-             ? parameters->alloc.bytesize
-             : 0;
+bool Allocates(const CUgraphNodeParams* parameters) {
+  return parameters != nullptr && parameters->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC;
 }
 
 }  // namespace
+
+void ExpectGraphMemory() { Store(&g_in_use, 1u); }
 
 bool SettleGraphMemory() {
   if (Load(&g_in_use) == 0) return false;
@@ -148,7 +172,7 @@ CUresult cuGraphAddMemAllocNode(CUgraphNode* node, CUgraph graph, const CUgraphN
                                 size_t count, CUDA_MEM_ALLOC_NODE_PARAMS* parameters) {
   static constinit Real<decltype(cuGraphAddMemAllocNode)> real("cuGraphAddMemAllocNode");
   const CUresult result = real(node, graph, after, count, parameters);
-  if (result == CUDA_SUCCESS) AddBytes(graph, TakenFor(parameters->bytesize));
+  if (result == CUDA_SUCCESS) ExpectGraphMemory();
   return result;
 }
 
@@ -156,7 +180,7 @@ CUresult cuGraphAddNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* aft
                         CUgraphNodeParams* parameters) {
   static constinit Real<decltype(cuGraphAddNode)> real("cuGraphAddNode");
   const CUresult result = real(node, graph, after, count, parameters);
-  if (result == CUDA_SUCCESS) AddBytes(graph, TakenFor(AllocatedBy(parameters)));
+  if (result == CUDA_SUCCESS && Allocates(parameters)) ExpectGraphMemory();
   return result;
 }
 
@@ -164,29 +188,8 @@ CUresult cuGraphAddNode_v2(CUgraphNode* node, CUgraph graph, const CUgraphNode* 
                            const void* edges, size_t count, CUgraphNodeParams* parameters) {
   static constinit Real<decltype(cuGraphAddNode_v2)> real("cuGraphAddNode_v2");
   const CUresult result = real(node, graph, after, edges, count, parameters);
-  if (result == CUDA_SUCCESS) AddBytes(graph, TakenFor(AllocatedBy(parameters)));
+  if (result == CUDA_SUCCESS && Allocates(parameters)) ExpectGraphMemory();
   return result;
-}
-
-CUresult cuGraphAddChildGraphNode(CUgraphNode* node, CUgraph graph, const CUgraphNode* after,
-                                  size_t count, CUgraph child) {
-  static constinit Real<decltype(cuGraphAddChildGraphNode)> real("cuGraphAddChildGraphNode");
-  const CUresult result = real(node, graph, after, count, child);
-  if (result == CUDA_SUCCESS) AddBytes(graph, BytesOf(child));
-  return result;
-}
-
-CUresult cuGraphClone(CUgraph* clone, CUgraph graph) {
-  static constinit Real<decltype(cuGraphClone)> real("cuGraphClone");
-  const CUresult result = real(clone, graph);
-  if (result == CUDA_SUCCESS) AddBytes(*clone, BytesOf(graph));
-  return result;
-}
-
-CUresult cuGraphDestroy(CUgraph graph) {
-  static constinit Real<decltype(cuGraphDestroy)> real("cuGraphDestroy");
-  Forget(graph);
-  return real(graph);
 }
 
 CUresult cuGraphInstantiate(CUgraphExec* exec, CUgraph graph, CUgraphNode* node, char* log,
@@ -220,7 +223,7 @@ CUresult cuGraphInstantiateWithParams_ptsz(CUgraphExec* exec, CUgraph graph, voi
 
 CUresult cuGraphExecDestroy(CUgraphExec exec) {
   static constinit Real<decltype(cuGraphExecDestroy)> real("cuGraphExecDestroy");
-  Forget(exec);
+  if (Load(&g_in_use) != 0) Remember(exec, 0);
   ForgetCost(GraphKey(exec));
   return real(exec);
 }

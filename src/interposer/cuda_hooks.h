@@ -66,10 +66,6 @@ ALIQUOT_EXPORT CUresult cuGraphAddNode(CUgraphNode*, CUgraph, const CUgraphNode*
                                        CUgraphNodeParams*);
 ALIQUOT_EXPORT CUresult cuGraphAddNode_v2(CUgraphNode*, CUgraph, const CUgraphNode*, const void*,
                                           size_t, CUgraphNodeParams*);
-ALIQUOT_EXPORT CUresult cuGraphAddChildGraphNode(CUgraphNode*, CUgraph, const CUgraphNode*, size_t,
-                                                 CUgraph);
-ALIQUOT_EXPORT CUresult cuGraphClone(CUgraph*, CUgraph);
-ALIQUOT_EXPORT CUresult cuGraphDestroy(CUgraph);
 ALIQUOT_EXPORT CUresult cuGraphInstantiate(CUgraphExec*, CUgraph, CUgraphNode*, char*, size_t);
 ALIQUOT_EXPORT CUresult cuGraphInstantiate_v2(CUgraphExec*, CUgraph, CUgraphNode*, char*, size_t);
 ALIQUOT_EXPORT CUresult cuGraphInstantiateWithFlags(CUgraphExec*, CUgraph, unsigned long long);

@@ -52,6 +52,22 @@ ALIQUOT_EXPORT CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D*, CUstream);
 ALIQUOT_EXPORT CUresult cuMemcpy3DAsync_v2_ptsz(const CUDA_MEMCPY3D*, CUstream);
 ALIQUOT_EXPORT CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D*, CUstream);
 ALIQUOT_EXPORT CUresult cuMemcpy3DPeerAsync_ptsz(const CUDA_MEMCPY3D*, CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpyBatchAsync(CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*,
+                                           size_t*, size_t, size_t*, CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpyBatchAsync_ptsz(CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*,
+                                                size_t*, size_t, size_t*, CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpyBatchAsync_v2(CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*,
+                                              size_t*, size_t, CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpyBatchAsync_v2_ptsz(CUdeviceptr*, CUdeviceptr*, size_t*, size_t,
+                                                   void*, size_t*, size_t, CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpy3DBatchAsync(size_t, CUDA_MEMCPY3D_BATCH_OP*, size_t*,
+                                             unsigned long long, CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpy3DBatchAsync_ptsz(size_t, CUDA_MEMCPY3D_BATCH_OP*, size_t*,
+                                                  unsigned long long, CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpy3DBatchAsync_v2(size_t, CUDA_MEMCPY3D_BATCH_OP*, unsigned long long,
+                                                CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpy3DBatchAsync_v2_ptsz(size_t, CUDA_MEMCPY3D_BATCH_OP*,
+                                                     unsigned long long, CUstream);
 ALIQUOT_EXPORT CUresult cuMemsetD8Async(CUdeviceptr, unsigned char, size_t, CUstream);
 ALIQUOT_EXPORT CUresult cuMemsetD8Async_ptsz(CUdeviceptr, unsigned char, size_t, CUstream);
 ALIQUOT_EXPORT CUresult cuMemsetD2D8Async(CUdeviceptr, size_t, unsigned char, size_t, size_t,

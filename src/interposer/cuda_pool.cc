@@ -115,8 +115,12 @@ template <typename Allocate>
 CUresult FromPool(CUdeviceptr* pointer, uint64_t bytes, CUmemoryPool handle, CUstream stream,
                   Allocate allocate) {
   Pool* pool = handle == nullptr ? nullptr : Find(handle, CurrentGpu());
+  if (pool == nullptr || pool->gpu < 0) return allocate();
   // In a capture it becomes a node of a graph, whose memory counts when it is launched.
-  if (pool == nullptr || pool->gpu < 0 || Capturing(stream)) return allocate();
+  if (Capturing(stream)) {
+    ExpectGraphMemory();
+    return allocate();
+  }
   uint64_t need = 0;
   if (!ReserveForPool(handle, stream, static_cast<unsigned>(pool->gpu), bytes, &need)) {
     return CUDA_ERROR_OUT_OF_MEMORY;

@@ -11,6 +11,8 @@ bool SettlePools();
 // As SettlePools if something was freed in stream order since the last time; for calls after which
 // the GPU has come to it. One relaxed load otherwise.
 void SettleAfterSync();
+// From now on graphs may have memory of their own: an allocation became a node of one.
+void ExpectGraphMemory();
 // As SettlePools, for the memory of graphs alone.
 bool SettleGraphMemory();
 

@@ -72,7 +72,14 @@ struct CacheHeader {
   uint32_t strings;
   uint32_t unused[5];
 };
-constexpr int32_t kX86_64 = 0x303;  // ELF of glibc, 64 bits
+// Libraries of glibc for this architecture, and where Debian and its kin keep them.
+#if defined(__x86_64__)
+constexpr int32_t kOurs = 0x303;
+#define ALIQUOT_MULTIARCH "x86_64-linux-gnu"
+#else
+constexpr int32_t kOurs = 0xa03;
+#define ALIQUOT_MULTIARCH "aarch64-linux-gnu"
+#endif
 
 // A string of the cache, or null if it does not end within it.
 const char* CacheString(const char* cache, size_t size, uint32_t offset) {
@@ -91,7 +98,7 @@ void* TryEntries(const Search& search, const char* cache, size_t size) {
     ::memcpy(&entry, cache + sizeof(header) + i * sizeof(entry), sizeof(entry));
     const char* key = CacheString(cache, size, entry.key);
     const char* value = CacheString(cache, size, entry.value);
-    if (entry.flags != kX86_64 || key == nullptr || value == nullptr) continue;
+    if (entry.flags != kOurs || key == nullptr || value == nullptr) continue;
     if (::strcmp(key, search.soname) != 0) continue;
     if (void* handle = Try(search, value)) return handle;
   }
@@ -135,7 +142,8 @@ void* OpenReal(const char* soname, const char* path, const char* own) {
   if (void* handle = TryCache(search)) return handle;
   void* handle = TryList(
       search,
-      "/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu:/lib64:/usr/lib64:/lib:/usr/lib:"
+      "/lib/" ALIQUOT_MULTIARCH ":/usr/lib/" ALIQUOT_MULTIARCH
+      ":/lib64:/usr/lib64:/lib:/usr/lib:"
       "/usr/local/nvidia/lib64:/usr/local/nvidia/lib:/usr/lib/wsl/lib:/run/opengl-driver/lib");
   if (handle == nullptr) Log("no %s but ours", soname);
   return handle;

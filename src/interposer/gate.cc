@@ -98,7 +98,7 @@ void Nap(unsigned gpu, uint32_t word, Verdict verdict, uint64_t above, uint64_t 
   if (verdict == Verdict::kClosed) {
     FutexWait(gate, word, ALIQUOT_GATE_WAIT_MS * kMillisecond, true);
   } else if (waited < kSpinNs) {
-    __builtin_ia32_pause();
+    Pause();
   } else {
     FutexWait(gate, word, Min(Max(above / 2, kShortestNapNs), kLongestNapNs), true);
   }

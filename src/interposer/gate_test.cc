@@ -97,6 +97,19 @@ TEST_F(GateTest, SynchronisingCapturingAndSmallCopiesPassAClosedGate) {
   EXPECT_EQ(child_->Hear(), "copy");
 }
 
+// Copies that are small one by one are large work all the same.
+TEST_F(GateTest, BatchesOfCopiesGoByTheGateTogether) {
+  Begin();
+  for (const std::string way : {"0", "1", "2", "3"}) {
+    agent_->SetGate(ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED);
+    child_->Say("batch " + way + " 3");
+    EXPECT_TRUE(Waiting()) << way;
+    agent_->SetGate(0);
+    EXPECT_EQ(child_->Hear(), "batch");
+    EXPECT_TRUE(Eventually([&] { return Read(Gpu().waiting) == 0; }));
+  }
+}
+
 TEST_F(GateTest, CallbacksPassAClosedGate) {
   Begin();
   agent_->SetGate(ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED);

@@ -95,6 +95,8 @@ void* Pages(size_t bytes) {
   return memory == MAP_FAILED ? nullptr : memory;
 }
 
+void FreePages(void* pages, size_t bytes) { ::munmap(pages, bytes); }
+
 long ReadWhole(const char* path, char* buffer, size_t room) {
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -1;
@@ -122,7 +124,8 @@ bool SameFile(const char* a, const char* b) {
   Identity identity[2] = {};
   const char* paths[2] = {a, b};
   for (int i = 0; i < 2; ++i) {
-    // struct stat of the kernel on x86-64 begins with device and inode, and has 144 bytes.
+    // The kernel's struct stat begins with device and inode; it has 144 bytes on x86-64, 128 on
+    // aarch64.
     uint64_t raw[32] = {};
     if (::syscall(SYS_newfstatat, AT_FDCWD, paths[i], raw, 0) != 0) return false;
     identity[i] = {raw[0], raw[1]};

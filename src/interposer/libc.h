@@ -53,6 +53,15 @@ inline uint64_t Less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 uint64_t NowNs();
 int ThreadId();
 
+// Gives way to the other thread of the core for a moment.
+inline void Pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  __asm__ volatile("yield");
+#endif
+}
+
 // Waits until the word is not `value`, somebody wakes it, or the time is over. The word may lie in
 // another process's read-only page.
 void FutexWait(const uint32_t* word, uint32_t value, uint64_t nanoseconds, bool shared);
@@ -87,8 +96,9 @@ class Locked {
 // Keeps errno.
 void Log(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
-// Zeroed memory of whole pages that is never given back, or null.
+// Zeroed memory of whole pages, or null; most is never given back.
 void* Pages(size_t bytes);
+void FreePages(void* pages, size_t bytes);
 
 // Reads a file of at most `room - 1` bytes and ends it with a zero. Its length, or -1.
 long ReadWhole(const char* path, char* buffer, size_t room);

@@ -49,7 +49,9 @@ TEST_F(MemoryTest, ManyProcessesNeverExceedTheLimit) {
   StartAgent(options);
   std::vector<Child> children;
   for (int i = 0; i < 4; ++i) children.emplace_back(Child({"mix", std::to_string(i)}, Env()));
+  // Everybody has a context before anybody takes what is left.
   for (Child& child : children) EXPECT_EQ(child.Hear(), "ready");
+  for (Child& child : children) child.Say("go");
   EXPECT_TRUE(Eventually([&] { return agent_->Frames(ALIQUOT_RESERVE) > 500; }));
   children.back().Kill();  // in the middle of it
   children.pop_back();
@@ -72,6 +74,7 @@ TEST_F(MemoryTest, TheKilledHoldNothing) {
   for (int i = 0; i < 25; ++i) {
     Child child({"mix", std::to_string(i)}, Env());
     EXPECT_EQ(child.Hear(), "ready");
+    child.Say("go");
     const int frames = agent_->Frames(ALIQUOT_RESERVE) + i;
     ASSERT_TRUE(Eventually([&] { return agent_->Frames(ALIQUOT_RESERVE) >= frames; }));
     child.Kill();
@@ -117,14 +120,35 @@ TEST_F(MemoryTest, WhatIsInAContextGoesWithIt) {
 }
 
 TEST_F(MemoryTest, GraphsAreChargedWhenLaunched) {
+  for (const char* how : {"built", "captured"}) {
+    SCOPED_TRACE(how);
+    agent_.reset();
+    StartAgent(Options(4 * kGiB));
+    Child child({"graphs", how}, Env());
+    EXPECT_EQ(child.Hear(), "launched");
+    EXPECT_GE(agent_->Charged(), (512 + 1024) * kMiB);
+    child.Say("on");
+    EXPECT_EQ(child.Hear(), "trimmed");
+    EXPECT_TRUE(Eventually([&] { return agent_->Charged() == 512 * kMiB; }));
+    EXPECT_LE(agent_->Peak(), 4 * kGiB);
+    child.Say("end");
+    EXPECT_EQ(child.Wait(), 0);
+  }
+}
+
+TEST_F(MemoryTest, TheExporterPaysForWhatOthersImport) {
   StartAgent(Options(4 * kGiB));
-  Child child({"graphs"}, Env());
-  EXPECT_EQ(child.Hear(), "launched");
-  EXPECT_GE(agent_->Charged(), (512 + 1024) * kMiB);
-  child.Say("on");
-  EXPECT_EQ(child.Hear(), "trimmed");
-  EXPECT_TRUE(Eventually([&] { return agent_->Charged() == 512 * kMiB; }));
-  EXPECT_LE(agent_->Peak(), 4 * kGiB);
+  Variables variables = Env();
+  variables["TEST_PROGRAM"] = ALIQUOT_SIM_PROGRAM_PATH;
+  Child exporter({"ipc-export"}, variables);
+  const std::string handle = exporter.Hear();
+  const std::uint64_t held = agent_->Charged();
+  EXPECT_EQ(Play({"ipc-import", handle}, variables), 0);
+  EXPECT_EQ(agent_->Peak(), held + 512 * kMiB) << "the importer's context";
+  exporter.Say("on");
+  EXPECT_EQ(exporter.Hear(), "done");
+  EXPECT_EQ(exporter.Wait(), 0);
+  EXPECT_TRUE(Eventually([&] { return agent_->Charged() == 0; }));
 }
 
 TEST_F(MemoryTest, AContextThatDoesNotFitIsRefused) {
@@ -205,6 +229,32 @@ TEST_F(MemoryTest, AnAgentThatNeverWasGivesNoContext) {
   }
   Child child({"on-demand"}, Env());
   EXPECT_EQ(child.Hear(), "context 2");
+}
+
+TEST_F(MemoryTest, AnAgentThatComesALittleLaterIsWaitedFor) {
+  {
+    AgentStub writes_the_grant(Options(4 * kGiB));
+  }
+  Child child({"early"}, Env());
+  EXPECT_EQ(child.Hear(), "starting");
+  StartAgent(Options(4 * kGiB));
+  EXPECT_EQ(child.Hear(), "started");
+  EXPECT_EQ(child.Wait(), 0);
+  EXPECT_EQ(agent_->Peak(), (512 + 64) * kMiB);
+}
+
+// The same process with another program: it holds nothing of what the former one did.
+TEST_F(MemoryTest, AProgramThatIsReplacedHoldsNothing) {
+  StartAgent(Options(4 * kGiB));
+  Child child({"exec"}, Env());
+  EXPECT_EQ(child.Hear(), "held");
+  EXPECT_EQ(agent_->Charged(), (512 + 256) * kMiB);
+  child.Say("on");
+  EXPECT_EQ(child.Hear(), "4096 4096 3456");
+  EXPECT_TRUE(Eventually([&] { return agent_->Charged() == (512 + 128) * kMiB; }));
+  EXPECT_EQ(agent_->Sessions(), 1u);
+  EXPECT_EQ(agent_->Hellos(), 2);
+  EXPECT_EQ(agent_->LastHeld(), 0u);
 }
 
 TEST_F(MemoryTest, AForkedChildChangesNothing) {

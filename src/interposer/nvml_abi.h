@@ -44,6 +44,19 @@ struct nvmlProcessUtilizationSample_t {
   unsigned smUtil, memUtil, encUtil, decUtil;
 };
 static_assert(sizeof(nvmlProcessUtilizationSample_t) == 32);
+struct nvmlProcessUtilizationInfo_v1_t {
+  unsigned long long timeStamp;
+  unsigned pid;
+  unsigned smUtil, memUtil, encUtil, decUtil, jpgUtil, ofaUtil;
+};
+static_assert(sizeof(nvmlProcessUtilizationInfo_v1_t) == 40);
+struct nvmlProcessesUtilizationInfo_v1_t {
+  unsigned version;
+  unsigned processSamplesCount;
+  unsigned long long lastSeenTimeStamp;
+  nvmlProcessUtilizationInfo_v1_t* procUtilArray;
+};
+static_assert(sizeof(nvmlProcessesUtilizationInfo_v1_t) == 24);
 
 ALIQUOT_EXPORT const char* nvmlErrorString(nvmlReturn_t);
 ALIQUOT_EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t, nvmlMemory_t*);
@@ -69,3 +82,5 @@ ALIQUOT_EXPORT nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v3(nvmlDevic
 ALIQUOT_EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t,
                                                             nvmlProcessUtilizationSample_t*,
                                                             unsigned*, unsigned long long);
+ALIQUOT_EXPORT nvmlReturn_t
+nvmlDeviceGetProcessesUtilizationInfo(nvmlDevice_t, nvmlProcessesUtilizationInfo_v1_t*);

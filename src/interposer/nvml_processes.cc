@@ -62,90 +62,11 @@ nvmlReturn_t Answer(int gpu, unsigned* count, Info* infos, bool compute) {
   return NVML_SUCCESS;
 }
 
-template <typename Function, typename Info>
-nvmlReturn_t Processes(Function& real, nvmlDevice_t device, unsigned* count, Info* infos,
-                       bool compute) {
+// Leaves the container's own among the driver's samples.
+template <typename Sample>
+nvmlReturn_t KeepOwn(nvmlDevice_t device, Sample* samples, unsigned* count) {
   const int gpu = GpuOf(device);
-  return gpu < 0 ? real(device, count, infos) : Answer(gpu, count, infos, compute);
-}
-
-}  // namespace
-}  // namespace aliquot::interposer
-
-using namespace aliquot::interposer;
-
-nvmlReturn_t nvmlDeviceGetComputeRunningProcesses(nvmlDevice_t device, unsigned* count,
-                                                  nvmlProcessInfo_v1_t* infos) {
-  static constinit Real<decltype(nvmlDeviceGetComputeRunningProcesses)> real(
-      "nvmlDeviceGetComputeRunningProcesses");
-  return Processes(real, device, count, infos, true);
-}
-
-nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v2(nvmlDevice_t device, unsigned* count,
-                                                     nvmlProcessInfo_v2_t* infos) {
-  static constinit Real<decltype(nvmlDeviceGetComputeRunningProcesses_v2)> real(
-      "nvmlDeviceGetComputeRunningProcesses_v2");
-  return Processes(real, device, count, infos, true);
-}
-
-nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device, unsigned* count,
-                                                     nvmlProcessInfo_v2_t* infos) {
-  static constinit Real<decltype(nvmlDeviceGetComputeRunningProcesses_v3)> real(
-      "nvmlDeviceGetComputeRunningProcesses_v3");
-  return Processes(real, device, count, infos, true);
-}
-
-nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses(nvmlDevice_t device, unsigned* count,
-                                                   nvmlProcessInfo_v1_t* infos) {
-  static constinit Real<decltype(nvmlDeviceGetGraphicsRunningProcesses)> real(
-      "nvmlDeviceGetGraphicsRunningProcesses");
-  return Processes(real, device, count, infos, false);
-}
-
-nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v2(nvmlDevice_t device, unsigned* count,
-                                                      nvmlProcessInfo_v2_t* infos) {
-  static constinit Real<decltype(nvmlDeviceGetGraphicsRunningProcesses_v2)> real(
-      "nvmlDeviceGetGraphicsRunningProcesses_v2");
-  return Processes(real, device, count, infos, false);
-}
-
-nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice_t device, unsigned* count,
-                                                      nvmlProcessInfo_v2_t* infos) {
-  static constinit Real<decltype(nvmlDeviceGetGraphicsRunningProcesses_v3)> real(
-      "nvmlDeviceGetGraphicsRunningProcesses_v3");
-  return Processes(real, device, count, infos, false);
-}
-
-nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses(nvmlDevice_t device, unsigned* count,
-                                                     nvmlProcessInfo_v1_t* infos) {
-  static constinit Real<decltype(nvmlDeviceGetMPSComputeRunningProcesses)> real(
-      "nvmlDeviceGetMPSComputeRunningProcesses");
-  return Processes(real, device, count, infos, false);
-}
-
-nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v2(nvmlDevice_t device, unsigned* count,
-                                                        nvmlProcessInfo_v2_t* infos) {
-  static constinit Real<decltype(nvmlDeviceGetMPSComputeRunningProcesses_v2)> real(
-      "nvmlDeviceGetMPSComputeRunningProcesses_v2");
-  return Processes(real, device, count, infos, false);
-}
-
-nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v3(nvmlDevice_t device, unsigned* count,
-                                                        nvmlProcessInfo_v2_t* infos) {
-  static constinit Real<decltype(nvmlDeviceGetMPSComputeRunningProcesses_v3)> real(
-      "nvmlDeviceGetMPSComputeRunningProcesses_v3");
-  return Processes(real, device, count, infos, false);
-}
-
-// The driver's samples, without those of other containers.
-nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device,
-                                             nvmlProcessUtilizationSample_t* samples,
-                                             unsigned* count, unsigned long long since) {
-  static constinit Real<decltype(nvmlDeviceGetProcessUtilization)> real(
-      "nvmlDeviceGetProcessUtilization");
-  const nvmlReturn_t result = real(device, samples, count, since);
-  const int gpu = GpuOf(device);
-  if (result != NVML_SUCCESS || gpu < 0 || samples == nullptr) return result;
+  if (gpu < 0 || samples == nullptr || count == nullptr) return NVML_SUCCESS;
   Lists lists;
   const unsigned have = List(static_cast<unsigned>(gpu), lists.entry, kMost);
   unsigned kept = 0;
@@ -158,4 +79,94 @@ nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device,
   }
   *count = kept;
   return kept == 0 ? NVML_ERROR_NOT_FOUND : NVML_SUCCESS;
+}
+
+// The name of a function as a template's argument.
+template <size_t kSize>
+struct Name {
+  constexpr Name(const char (&literal)[kSize]) {  // NOLINT(google-explicit-constructor)
+    for (size_t i = 0; i < kSize; ++i) text[i] = literal[i];
+  }
+  char text[kSize];
+};
+
+enum class Who { kCompute, kOthers };
+
+// One list, whose three versions differ in `Info` only.
+template <Name kName, Who kWho, typename Info>
+nvmlReturn_t Processes(nvmlDevice_t device, unsigned* count, Info* infos) {
+  static constinit Real<nvmlReturn_t(nvmlDevice_t, unsigned*, Info*)> real(kName.text);
+  const int gpu = GpuOf(device);
+  return gpu < 0 ? real(device, count, infos) : Answer(gpu, count, infos, kWho == Who::kCompute);
+}
+
+}  // namespace
+}  // namespace aliquot::interposer
+
+using namespace aliquot::interposer;
+
+nvmlReturn_t nvmlDeviceGetComputeRunningProcesses(nvmlDevice_t device, unsigned* count,
+                                                  nvmlProcessInfo_v1_t* infos) {
+  return Processes<"nvmlDeviceGetComputeRunningProcesses", Who::kCompute>(device, count, infos);
+}
+
+nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v2(nvmlDevice_t device, unsigned* count,
+                                                     nvmlProcessInfo_v2_t* infos) {
+  return Processes<"nvmlDeviceGetComputeRunningProcesses_v2", Who::kCompute>(device, count, infos);
+}
+
+nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device, unsigned* count,
+                                                     nvmlProcessInfo_v2_t* infos) {
+  return Processes<"nvmlDeviceGetComputeRunningProcesses_v3", Who::kCompute>(device, count, infos);
+}
+
+nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses(nvmlDevice_t device, unsigned* count,
+                                                   nvmlProcessInfo_v1_t* infos) {
+  return Processes<"nvmlDeviceGetGraphicsRunningProcesses", Who::kOthers>(device, count, infos);
+}
+
+nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v2(nvmlDevice_t device, unsigned* count,
+                                                      nvmlProcessInfo_v2_t* infos) {
+  return Processes<"nvmlDeviceGetGraphicsRunningProcesses_v2", Who::kOthers>(device, count, infos);
+}
+
+nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice_t device, unsigned* count,
+                                                      nvmlProcessInfo_v2_t* infos) {
+  return Processes<"nvmlDeviceGetGraphicsRunningProcesses_v3", Who::kOthers>(device, count, infos);
+}
+
+nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses(nvmlDevice_t device, unsigned* count,
+                                                     nvmlProcessInfo_v1_t* infos) {
+  return Processes<"nvmlDeviceGetMPSComputeRunningProcesses", Who::kOthers>(device, count, infos);
+}
+
+nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v2(nvmlDevice_t device, unsigned* count,
+                                                        nvmlProcessInfo_v2_t* infos) {
+  return Processes<"nvmlDeviceGetMPSComputeRunningProcesses_v2", Who::kOthers>(device, count,
+                                                                               infos);
+}
+
+nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v3(nvmlDevice_t device, unsigned* count,
+                                                        nvmlProcessInfo_v2_t* infos) {
+  return Processes<"nvmlDeviceGetMPSComputeRunningProcesses_v3", Who::kOthers>(device, count,
+                                                                               infos);
+}
+
+// The driver's samples, without those of other containers.
+nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device,
+                                             nvmlProcessUtilizationSample_t* samples,
+                                             unsigned* count, unsigned long long since) {
+  static constinit Real<decltype(nvmlDeviceGetProcessUtilization)> real(
+      "nvmlDeviceGetProcessUtilization");
+  const nvmlReturn_t result = real(device, samples, count, since);
+  return result == NVML_SUCCESS ? KeepOwn(device, samples, count) : result;
+}
+
+nvmlReturn_t nvmlDeviceGetProcessesUtilizationInfo(nvmlDevice_t device,
+                                                   nvmlProcessesUtilizationInfo_v1_t* info) {
+  static constinit Real<decltype(nvmlDeviceGetProcessesUtilizationInfo)> real(
+      "nvmlDeviceGetProcessesUtilizationInfo");
+  const nvmlReturn_t result = real(device, info);
+  if (result != NVML_SUCCESS || info == nullptr) return result;
+  return KeepOwn(device, info->procUtilArray, &info->processSamplesCount);
 }

@@ -30,6 +30,23 @@ TEST_F(NvmlTest, TellsTheShareAndTheContainersProcesses) {
   EXPECT_EQ(looker.Wait(), 0);
 }
 
+TEST_F(NvmlTest, ShowsHowBusyTheContainersProcessesAre) {
+  Begin(4 * kGiB);
+  Variables own = Env();
+  own["TEST_PROGRAM"] = ALIQUOT_SIM_PROGRAM_PATH;
+  own["ALIQUOT_SIM_TIME_SCALE"] = "1";
+  Variables foreign = own;
+  foreign["TEST_CUDA_LIBRARY"] = ALIQUOT_SIM_CUDA_PATH;
+  Child worker({"spin", "1000", "async"}, own);
+  Child other({"spin", "1000", "async"}, foreign);
+  for (Child* child : {&worker, &other}) {
+    EXPECT_EQ(child->Hear(), "ready");
+    child->Say("go");
+  }
+  EXPECT_EQ(Play({"nvml-busy", ALIQUOT_INTERPOSER_NVML_PATH, std::to_string(worker.pid())}, Env()),
+            0);
+}
+
 TEST_F(NvmlTest, AgreesWithCudaInTheSameProcess) {
   Begin(4 * kGiB);
   Variables variables = Env();

@@ -8,8 +8,8 @@
    The functions are weak: a file that defines one takes its place (a hook), and calls the real one
    through the slot. */
 
-#if !defined(__x86_64__)
-#error "trampolines are written for x86-64 only so far"
+#if !defined(__x86_64__) && !defined(__aarch64__)
+#error "trampolines are written for x86-64 and aarch64"
 #endif
 
   .set aliquot_index, 0
@@ -21,15 +21,29 @@
   .type \name, @function
 \name:
 .Ltrampoline_\name:
+#if defined(__x86_64__)
   endbr64
-  jmp *(aliquot_slots + 8 * aliquot_index)(%rip)
+  jmp *.Lslot_\name(%rip)
+#else
+  bti c
+  adrp x16, .Lslot_\name
+  ldr x16, [x16, :lo12:.Lslot_\name]
+  br x16
+#endif
   .size \name, . - \name
   .p2align 4
 .Lstub_\name:
+#if defined(__x86_64__)
   endbr64
   pushq $aliquot_index
   jmp aliquot_look_up
+#else
+  bti c
+  mov w17, #aliquot_index
+  b aliquot_look_up
+#endif
   .section .data.slots, "aw", @progbits
+.Lslot_\name:
   .quad .Lstub_\name
   .section .data.rel.ro.exports, "aw", @progbits
   .quad \name
@@ -59,6 +73,7 @@ aliquot_trampolines:
   .hidden aliquot_names
 aliquot_names:
 
+#if defined(__x86_64__)
 /* On entry: the index on the stack above the return address, arguments in registers and beyond. */
   .text
   .p2align 4
@@ -126,6 +141,45 @@ aliquot_look_up:
   jmp *%r11
   .cfi_endproc
   .size aliquot_look_up, . - aliquot_look_up
+#else
+/* On entry: the index in w17, arguments in registers and beyond, the caller's address in x30. */
+  .text
+  .p2align 4
+  .type aliquot_look_up, @function
+aliquot_look_up:
+  .cfi_startproc
+  stp x29, x30, [sp, #-224]!
+  .cfi_def_cfa_offset 224
+  .cfi_offset x29, -224
+  .cfi_offset x30, -216
+  mov x29, sp
+  stp x0, x1, [sp, #16]
+  stp x2, x3, [sp, #32]
+  stp x4, x5, [sp, #48]
+  stp x6, x7, [sp, #64]
+  str x8, [sp, #80]
+  stp q0, q1, [sp, #96]
+  stp q2, q3, [sp, #128]
+  stp q4, q5, [sp, #160]
+  stp q6, q7, [sp, #192]
+  mov w0, w17
+  bl aliquot_resolve
+  mov x16, x0
+  ldp x0, x1, [sp, #16]
+  ldp x2, x3, [sp, #32]
+  ldp x4, x5, [sp, #48]
+  ldp x6, x7, [sp, #64]
+  ldr x8, [sp, #80]
+  ldp q0, q1, [sp, #96]
+  ldp q2, q3, [sp, #128]
+  ldp q4, q5, [sp, #160]
+  ldp q6, q7, [sp, #192]
+  ldp x29, x30, [sp], #224
+  .cfi_def_cfa_offset 0
+  br x16
+  .cfi_endproc
+  .size aliquot_look_up, . - aliquot_look_up
+#endif
 
 #define ENTRY(name) forward name
 #include ALIQUOT_SYMBOLS

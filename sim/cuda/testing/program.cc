@@ -11,8 +11,21 @@
 
 namespace aliquot::sim::cuda::testing {
 
-void* Symbol(const char* name) {
+namespace {
+
+void*& Library() {
   static void* library = ::dlopen(std::getenv("TEST_CUDA_LIBRARY"), RTLD_NOW | RTLD_LOCAL);
+  return library;
+}
+
+}  // namespace
+
+void Reopen(const std::string& path) {
+  Library() = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+}
+
+void* Symbol(const char* name) {
+  void* library = Library();
   void* symbol = library == nullptr ? nullptr : ::dlsym(library, name);
   if (symbol == nullptr) Fail(__FILE__, __LINE__, std::string("no symbol ") + name);
   return symbol;

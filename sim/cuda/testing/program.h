@@ -15,6 +15,9 @@ namespace aliquot::sim::cuda::testing {
 // The address of a symbol of the driver; ends the program if it is not there.
 void* Symbol(const char* name);
 
+// Takes symbols from this library from now on.
+void Reopen(const std::string& path);
+
 // Calls a driver function by name. Arguments must have the very types of its parameters.
 template <typename... Arguments>
 CUresult Cu(const char* name, Arguments... arguments) {

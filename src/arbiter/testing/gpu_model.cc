@@ -63,11 +63,13 @@ void GpuModel::Submit(std::size_t index) {
   const Gate gate = scheduler_ == nullptr ? Gate{} : scheduler_->GateOf(index);
   const Nanos estimate = Scaled(process.load.kernel, process.load.estimate_factor);
   const bool fits = gate.cap == Nanos(0) || process.queue.empty() ||
-                    process.estimate_in_flight + estimate <= gate.cap;
+                    process.estimate_in_flight + estimate / 2 <= gate.cap;
   if ((gate.ring || !gate.open) && !ring_at_) {
     if (gate.ring && scheduler_ != nullptr) ring_at_ = now_ + constants_.ring;
   }
   process.blocked = !gate.open || !fits;
+  process.naps = gate.open && !fits && constants_.nap > Nanos(0);
+  if (process.naps) process.ready = now_ + constants_.nap;
   if (process.blocked) return;
   Kernel kernel{process.load.kernel, estimate, {}};
   if (process.load.kind == Load::Kind::kSync) --process.left;
@@ -85,7 +87,8 @@ void GpuModel::RunHosts() {
     if (WantsToSubmit(processes_[i])) {
       Submit(i);
     } else {
-      processes_[i].blocked = false;
+      processes_[i].naps &= processes_[i].ready > now_;
+      processes_[i].blocked = processes_[i].naps;
     }
   }
 }
@@ -175,6 +178,8 @@ Nanos GpuModel::NextHostEvent() const {
   for (const Process& process : processes_) {
     if (!Works(process)) {
       next = std::min(next, NextWork(process));
+    } else if (process.naps) {
+      next = std::min(next, process.ready);
     } else if (process.blocked) {
       continue;
     } else if (process.load.kind == Load::Kind::kPoisson && process.requests.empty()) {

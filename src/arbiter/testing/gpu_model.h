@@ -42,6 +42,8 @@ struct GpuConstants {
   Nanos launch = std::chrono::microseconds(5);  // host time per submission
   Nanos wake = std::chrono::microseconds(40);   // from a gate that opens to a launch
   Nanos ring = std::chrono::microseconds(40);   // from a ring to the scheduler's step
+  // Between two looks of a process at its full cap; 0: it sees work complete as it happens.
+  Nanos nap{0};
 };
 
 // A GPU that executes one context at a time in round-robin slices, with the processes that feed it
@@ -89,6 +91,7 @@ class GpuModel {
     std::vector<Nanos> latencies;
     bool dead = false;
     bool blocked = false;
+    bool naps = false;  // at its cap, until `ready`
     Nanos idle_since{0};
   };
 

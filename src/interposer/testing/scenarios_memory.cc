@@ -119,13 +119,24 @@ CUresult FromPool(std::size_t bytes, Free* free) {
   return result;
 }
 
-// "graphs": a graph's memory comes with its launch, and stays until it is trimmed. One that does
-// not fit is refused.
-CUresult LaunchGraph(std::size_t bytes) {
+// A graph that allocates and frees: of nodes that are added to it, or by a capture.
+CUgraph CapturedGraph(std::size_t bytes) {
+  CUgraph graph = nullptr;
+  CUstream stream = nullptr;
+  CUdeviceptr pointer = 0;
+  EXPECT_OK(Cu("cuStreamCreate", &stream, 1u));
+  EXPECT_OK(Cu("cuStreamBeginCapture_v2", stream, 0));
+  EXPECT_OK(Cu("cuMemAllocAsync", &pointer, bytes, stream));
+  EXPECT_OK(Cu("cuMemFreeAsync", pointer, stream));
+  EXPECT_OK(Cu("cuStreamEndCapture", stream, &graph));
+  EXPECT_OK(Cu("cuStreamDestroy_v2", stream));
+  return graph;
+}
+
+CUgraph BuiltGraph(std::size_t bytes) {
   CUgraph graph = nullptr;
   CUgraphNode node = nullptr;
   CUgraphNode last = nullptr;
-  CUgraphExec exec = nullptr;
   EXPECT_OK(Cu("cuGraphCreate", &graph, 0u));
   CUDA_MEM_ALLOC_NODE_PARAMS parameters{};
   parameters.poolProps.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
@@ -134,6 +145,13 @@ CUresult LaunchGraph(std::size_t bytes) {
   EXPECT_OK(Cu("cuGraphAddMemAllocNode", &node, graph, static_cast<CUgraphNode*>(nullptr),
                std::size_t{0}, &parameters));
   EXPECT_OK(Cu("cuGraphAddMemFreeNode", &last, graph, &node, std::size_t{1}, parameters.dptr));
+  return graph;
+}
+
+// "graphs built" and "graphs captured": a graph's memory comes with its launch, and stays until it
+// is trimmed. One that does not fit is refused.
+CUresult LaunchGraph(CUgraph graph) {
+  CUgraphExec exec = nullptr;
   EXPECT_OK(Cu("cuGraphInstantiateWithFlags", &exec, graph, 0ull));
   CUresult result = CUDA_SUCCESS;
   for (int i = 0; i < 3; ++i) result = Cu("cuGraphLaunch", exec, CUstream{});
@@ -143,14 +161,15 @@ CUresult LaunchGraph(std::size_t bytes) {
   return result;
 }
 
-void Graphs() {
+void Graphs(const Arguments& arguments) {
   Start();
-  EXPECT_OK(LaunchGraph(1024 * kMiB));
+  const auto make = arguments[0] == "captured" ? CapturedGraph : BuiltGraph;
+  EXPECT_OK(LaunchGraph(make(1024 * kMiB)));
   Say("launched");
   Hear();
-  EXPECT_IS(LaunchGraph(8192 * kMiB), CUDA_ERROR_OUT_OF_MEMORY);
+  EXPECT_IS(LaunchGraph(make(8192 * kMiB)), CUDA_ERROR_OUT_OF_MEMORY);
   // Other graphs' memory makes way.
-  EXPECT_OK(LaunchGraph(3072 * kMiB));
+  EXPECT_OK(LaunchGraph(make(3072 * kMiB)));
   EXPECT_OK(Cu("cuDeviceGraphMemTrim", CUdevice{0}));
   Say("trimmed");
   Hear();
@@ -187,9 +206,12 @@ void Fill(const Arguments& arguments) {
   }
 }
 
-// "mix SEED": several threads allocate and free at random by all families until told to stop.
+// "mix SEED": when told to, several threads allocate and free at random by all families until told
+// to stop.
 void Mix(const Arguments& arguments) {
   const CUcontext context = Start();
+  Say("ready");
+  Hear();
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
   for (int t = 0; t < 3; ++t) {
@@ -213,7 +235,6 @@ void Mix(const Arguments& arguments) {
       for (const Free& free : frees) free();
     });
   }
-  Say("ready");
   Hear();
   stop = true;
   for (std::thread& thread : threads) thread.join();
@@ -234,6 +255,28 @@ void OnHost() {
     EXPECT_OK(Cu("cuMemRelease", handle));
   }
   EXPECT_OK(Cu("cuMemFreeHost", host));
+}
+
+// Becomes another program while it holds memory.
+void Exec() {
+  Start();
+  CUdeviceptr pointer = 0;
+  EXPECT_OK(Cu("cuMemAlloc_v2", &pointer, std::size_t{256 * kMiB}));
+  Say("held");
+  Hear();
+  char program[4096] = {};
+  if (::readlink("/proc/self/exe", program, sizeof(program) - 1) < 0) Fail(__FILE__, __LINE__, "?");
+  char* const again[] = {program, const_cast<char*>("query"), const_cast<char*>("128"), nullptr};
+  ::execv(program, again);
+}
+
+// Says so before it needs the agent.
+void Early() {
+  Say("starting");
+  Start();
+  CUdeviceptr pointer = 0;
+  EXPECT_OK(Cu("cuMemAlloc_v2", &pointer, std::size_t{64 * kMiB}));
+  Say("started");
 }
 
 // Tells total and free in MiB after allocating so many.
@@ -326,7 +369,9 @@ bool PlayCharged(const std::string& name, const Arguments& arguments) {
   if (name == "query") return Query(arguments), true;
   if (name == "virtual-lifetime") return VirtualLifetime(), true;
   if (name == "contexts") return Contexts(), true;
-  if (name == "graphs") return Graphs(), true;
+  if (name == "graphs") return Graphs(arguments), true;
+  if (name == "exec") return Exec(), true;
+  if (name == "early") return Early(), true;
   if (name == "on-demand") return OnDemand(), true;
   return false;
 }

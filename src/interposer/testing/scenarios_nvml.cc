@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <vector>
 
@@ -59,16 +60,57 @@ std::string Look(const std::string& path, void* device) {
   return text;
 }
 
+struct Sample {
+  unsigned pid;
+  unsigned long long time;
+  unsigned busy[4];
+};
+struct Info {
+  unsigned long long time;
+  unsigned pid;
+  unsigned busy[6];
+};
+struct Infos {
+  unsigned version, count;
+  unsigned long long since;
+  Info* infos;
+};
+
+// "nvml-busy LIBRARY PID": waits until both calls say that the process is busy. Others are not
+// shown.
+void AwaitBusy(const std::string& path, void* device, unsigned pid) {
+  bool seen[2] = {};
+  for (int look = 0; look < 6000 && !(seen[0] && seen[1]); ++look) {
+    Sample samples[8];
+    unsigned count = 8;
+    const int first =
+        Call(path, "nvmlDeviceGetProcessUtilization", device, &samples[0], &count, 0ull);
+    for (unsigned i = 0; first == 0 && i < count; ++i) EXPECT_IS(samples[i].pid, pid);
+    seen[0] |= first == 0 && count == 1;
+    Info infos[8];
+    Infos list{sizeof(Infos) | 1u << 24, 8, 0, infos};
+    const int second = Call(path, "nvmlDeviceGetProcessesUtilizationInfo", device, &list);
+    for (unsigned i = 0; second == 0 && i < list.count; ++i) EXPECT_IS(infos[i].pid, pid);
+    seen[1] |= second == 0 && list.count == 1;
+    ::usleep(5'000);
+  }
+  EXPECT_IS(seen[0] && seen[1], true);
+}
+
 }  // namespace
 
 // "nvml LIBRARY [MIB]": total and free memory and the processes, as NVML tells them. With a number,
 // allocated with CUDA before, both are asked and must agree.
 bool PlayNvml(const std::string& name, const Arguments& arguments) {
-  if (name != "nvml") return false;
+  if (name != "nvml" && name != "nvml-busy") return false;
   const std::string& path = arguments[0];
   EXPECT_OK(Call(path, "nvmlInit_v2"));
   void* device = nullptr;
   EXPECT_OK(Call(path, "nvmlDeviceGetHandleByIndex_v2", 0u, &device));
+  if (name == "nvml-busy") {
+    AwaitBusy(path, device, static_cast<unsigned>(std::stoul(arguments[1])));
+    return true;
+  }
   if (arguments.size() > 1) {
     Start();
     CUdeviceptr pointer = 0;

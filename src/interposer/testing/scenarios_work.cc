@@ -12,6 +12,8 @@ namespace {
 //   launch COUNT US   kernels of so many microseconds each, on a stream of its own
 //   default COUNT US  on the default stream
 //   copy MIB          to the device, asynchronously
+//   batch WAY MIB     so much in four copies of one call: 0: plain, 1: with boxes; 2 and 3: as
+//                     before CUDA 13
 //   sync              waits for the stream
 //   capture COUNT     captures so many kernels of 100 us, and instantiates the graph
 //   graph             launches it
@@ -34,6 +36,7 @@ class Worker {
     if (what == "launch") Launch(stream_, count, microseconds);
     if (what == "default") Launch(nullptr, count, microseconds);
     if (what == "copy") Copy(std::size_t{count} << 20);
+    if (what == "batch") Batch(count, std::size_t{microseconds} << 20);
     if (what == "sync") EXPECT_OK(Cu("cuStreamSynchronize", stream_));
     if (what == "capture") Capture(count);
     if (what == "graph") EXPECT_OK(Cu("cuGraphLaunch", exec_, stream_));
@@ -51,6 +54,40 @@ class Worker {
     static std::vector<char> host(64u << 20);
     EXPECT_OK(
         Cu("cuMemcpyHtoDAsync_v2", memory_, static_cast<const void*>(host.data()), bytes, stream_));
+  }
+  void Batch(unsigned way, std::size_t bytes) {
+    constexpr std::size_t kCopies = 4;
+    const std::size_t part = bytes / kCopies;
+    CUdeviceptr from[kCopies], to[kCopies];
+    std::size_t sizes[kCopies];
+    CUDA_MEMCPY3D_BATCH_OP boxes[kCopies] = {};
+    for (std::size_t i = 0; i < kCopies; ++i) {
+      from[i] = memory_ + i * part;
+      to[i] = memory_ + (32u << 20) + i * part;
+      sizes[i] = part;
+      boxes[i].src = {1, {.ptr = {from[i], 0, 0, 0, 0}}};
+      boxes[i].dst = {1, {.ptr = {to[i], 0, 0, 0, 0}}};
+      boxes[i].width = part / 4;
+      boxes[i].height = boxes[i].depth = 2;
+    }
+    char attributes[32] = {};
+    std::size_t place = 0, failed = 0;
+    const bool old = way >= 2;
+    EXPECT_OK(Cu("cuMemsetD8_v2", from[3], static_cast<unsigned char>(way + 1), part));
+    if (way == 0) {
+      EXPECT_OK(Cu("cuMemcpyBatchAsync_v2", &to[0], &from[0], &sizes[0], kCopies,
+                   static_cast<void*>(attributes), &place, std::size_t{1}, stream_));
+    } else if (way == 1) {
+      EXPECT_OK(Cu("cuMemcpy3DBatchAsync_v2", kCopies, &boxes[0], 0ull, stream_));
+    } else if (way == 2) {
+      EXPECT_OK(Cu("cuMemcpyBatchAsync", &to[0], &from[0], &sizes[0], kCopies,
+                   static_cast<void*>(attributes), &place, std::size_t{1}, &failed, stream_));
+    } else {
+      EXPECT_OK(Cu("cuMemcpy3DBatchAsync", kCopies, &boxes[0], &failed, 0ull, stream_));
+    }
+    if (old) EXPECT_IS(failed, SIZE_MAX);
+    EXPECT_OK(Cu("cuStreamSynchronize", stream_));
+    EXPECT_IS(ReadWord(to[3]) & 0xff, way + 1);
   }
   void Capture(unsigned count) {
     CUgraph graph = nullptr;
