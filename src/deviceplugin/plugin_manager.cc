@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "deviceplugin/plugin.h"
+#include "share/list_size.h"
 
 namespace aliquot::deviceplugin {
 namespace {
@@ -26,17 +27,13 @@ bool ManagerStatus::ready() const {
 
 Status CheckListSizes(const share::Plan& plan) {
   for (const share::PlannedResource& resource : plan.resources) {
-    std::vector<rpc::DeviceEntry> devices;
-    devices.reserve(resource.devices.size());
-    for (const share::PlannedDevice& device : resource.devices) {
-      devices.push_back({device.id, false, device.numa_node});  // "Unhealthy" is the longer word
-    }
-    if (const std::size_t bytes = rpc::EncodedListBytes(devices); bytes > rpc::kMaxListBytes) {
+    const std::size_t bytes = share::EncodedListBytes(resource);
+    if (bytes > share::kMaxListBytes) {
       return Error{
           Code::kResourceExhausted,
           fmt::format("resource \"{}\" has {} devices, a list of {} bytes, but the kubelet "
                       "takes 4 MiB and we stop at {}; lower its replicas",
-                      resource.name, devices.size(), bytes, rpc::kMaxListBytes)};
+                      resource.name, resource.devices.size(), bytes, share::kMaxListBytes)};
     }
   }
   return {};

@@ -7,8 +7,11 @@
 namespace aliquot::rpc {
 
 std::string EncodeList(const std::vector<DeviceEntry>& devices) {
+  constexpr std::size_t kMostBesideId = 32;
+  std::size_t most = 0;
+  for (const DeviceEntry& device : devices) most += device.id.size() + kMostBesideId;
   std::string bytes;
-  bytes.reserve(EncodedListBytes(devices));
+  bytes.reserve(most);
   // A message's repeated field may be written piecewise, so one device at a time is enough and
   // 10,000 message objects never exist together.
   v1beta1::ListAndWatchResponse one;

@@ -21,7 +21,7 @@ TEST(DevicePluginProto, ListIsTheWireFormatOfTheApi) {
                         40));
 }
 
-TEST(DevicePluginProto, ListComesBackAndItsSizeIsForetold) {
+TEST(DevicePluginProto, ListComesBack) {
   std::vector<DeviceEntry> devices;
   for (int i = 0; i < 300; ++i) {
     DeviceEntry& device = devices.emplace_back();
@@ -30,7 +30,6 @@ TEST(DevicePluginProto, ListComesBackAndItsSizeIsForetold) {
     if (i % 2 == 0) device.numa_node = i;
   }
   const std::string bytes = EncodeList(devices);
-  EXPECT_EQ(bytes.size(), EncodedListBytes(devices));
   v1beta1::ListAndWatchResponse list;
   ASSERT_TRUE(list.ParseFromString(bytes));
   EXPECT_EQ(FromProto(list), devices);

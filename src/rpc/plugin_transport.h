@@ -94,11 +94,4 @@ class KubeletRegistrar {
   virtual void Register(const Registration& registration, std::function<void(Status)> done) = 0;
 };
 
-// Size of `devices` as one ListAndWatch message, in bytes. Pure.
-std::size_t EncodedListBytes(const std::vector<DeviceEntry>& devices);
-
-// The kubelet (grpc-go) drops a message above 4 MiB and then shows zero devices; we stop well
-// before. With ids of 43 characters this is about 49,000 devices.
-constexpr std::size_t kMaxListBytes = 3u << 20;
-
 }  // namespace aliquot::rpc

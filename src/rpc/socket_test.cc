@@ -114,7 +114,5 @@ TEST_F(SocketTest, CleansOnlyWhatOurDeadLeftBehind) {
   EXPECT_TRUE(RemoveStaleSockets(directory_ + "/none").empty());
 }
 
-TEST(EncodedListBytes, CountsNothingForNothing) { EXPECT_EQ(EncodedListBytes({}), 0u); }
-
 }  // namespace
 }  // namespace aliquot::rpc

@@ -302,6 +302,9 @@ TEST(Planner, ListsTheKubeletWouldDropAreRefused) {
   const Plan fits = BuildPlan(node, config);
   ASSERT_EQ(fits.resources.size(), 1u);
   EXPECT_LE(EncodedListBytes(fits.resources[0]), kMaxListBytes);
+  // 0a 0e, 0a 01 'a', 12 09 "Unhealthy"; and 1a 04, 0a 02, 08 01.
+  EXPECT_EQ(EncodedDeviceBytes(1, std::nullopt), 16u);
+  EXPECT_EQ(EncodedDeviceBytes(1, 1), 22u);
   config.sharing.resources[0].replicas = most + 1;
   EXPECT_EQ(Summary(BuildPlan(node, config)), "");
 }
