@@ -175,6 +175,7 @@ TEST_F(AgentMigFlowTest, OneGpuChangesWhileSevenServe) {
     EXPECT_TRUE(Includes(*list, stay)) << "a gap in the lists of the others";
   }
   EXPECT_EQ(Resource().registrations, 1u);
+  EXPECT_EQ(Resource().lists, 2u) << "of all eight, and of the seven";
   ASSERT_FALSE(AtChanges().empty());
   for (const Ids& offered : AtChanges()) EXPECT_EQ(offered, stay) << "withdrawn before its end";
   EXPECT_EQ(NodeLabel("nvidia.com/gpu.deploy.dcgm-exporter"), "true");

@@ -4,13 +4,17 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -65,7 +69,7 @@ struct Prepared {
     ::_exit(127);
   };
   for (const UniqueFd& ns : prepared.namespaces) {
-    if (::setns(ns.get(), 0) != 0) give_up(errno);
+    if (ns.valid() && ::setns(ns.get(), 0) != 0) give_up(errno);
   }
   failure.entered = true;
   // Whoever runs an agent blocks and ignores signals that mean something to other programs.
@@ -93,11 +97,30 @@ Error Explained(const Failure& failure, const std::string& process, const std::s
   return error;
 }
 
+// How it ended; nothing if it took longer and was killed for it. Looked at ever more rarely,
+// because not every kernel that agents run on can wait for a process and a time.
+std::optional<int> Await(pid_t child, std::chrono::milliseconds timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  int status = -1;  // as if it was killed, should there be nothing to wait for
+  for (int pause_ms = 1; ::waitpid(child, &status, WNOHANG) == 0;
+       pause_ms = std::min(2 * pause_ms, 50)) {
+    if (std::chrono::steady_clock::now() >= deadline) {
+      ::kill(child, SIGKILL);
+      while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+      }
+      return {};
+    }
+    ::poll(nullptr, 0, pause_ms);
+  }
+  return status;
+}
+
 }  // namespace
 
-Result<int> RunOnHost(const std::string& process, const std::vector<std::string>& command) {
+Result<int> RunOnHost(const std::string& process, const std::vector<std::string>& command,
+                      std::chrono::milliseconds timeout) {
   Prepared prepared;
-  for (std::size_t i = 0; i < kNamespaces.size(); ++i) {
+  for (std::size_t i = 0; i < kNamespaces.size() && !process.empty(); ++i) {
     const std::string path = fmt::format("{}/ns/{}", process, kNamespaces[i]);
     prepared.namespaces[i] = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!prepared.namespaces[i].valid()) return Explained({false, errno}, process, command.front());
@@ -123,19 +146,20 @@ Result<int> RunOnHost(const std::string& process, const std::vector<std::string>
   if (child < 0) return ErrnoError("cannot start another process", errno);
   if (child == 0) Become(prepared, writing.get());
   writing.Reset();
+  const auto status = Await(child, timeout);
+  // Closed at the other end by now: when the program began, or with the child.
   Failure failure;
-  ssize_t got = 0;
-  while ((got = ::read(reading.get(), &failure, sizeof failure)) < 0 && errno == EINTR) {
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (got == static_cast<ssize_t>(sizeof failure)) {
+  if (::read(reading.get(), &failure, sizeof failure) == static_cast<ssize_t>(sizeof failure)) {
     return Explained(failure, process, command.front());
   }
-  if (WIFEXITED(status)) return WEXITSTATUS(status);
-  return Error{Code::kAborted,
-               fmt::format("\"{}\" was killed by signal {}", command.front(), WTERMSIG(status))};
+  if (!status) {
+    return Error{Code::kDeadlineExceeded,
+                 fmt::format("\"{}\" was not done after {} seconds", fmt::join(command, " "),
+                             std::chrono::duration<double>(timeout).count())};
+  }
+  if (WIFEXITED(*status)) return WEXITSTATUS(*status);
+  return Error{Code::kAborted, fmt::format("\"{}\" was killed by signal {}",
+                                           fmt::join(command, " "), WTERMSIG(*status))};
 }
 
 }  // namespace aliquot

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -22,6 +23,8 @@ namespace {
 
 // An orderly shutdown, of which the kubelet and its pods are told.
 constexpr char kReboot[] = "systemctl reboot";
+// Longer than systemd gives a unit to stop before it kills it, 90 seconds.
+constexpr std::chrono::minutes kHostPatience{2};
 
 std::vector<std::string> Words(const std::string& text, char separator) {
   std::vector<std::string> words;
@@ -34,17 +37,11 @@ std::vector<std::string> Words(const std::string& text, char separator) {
 using OnHost = std::function<Result<int>(const std::vector<std::string>&)>;
 
 OnHost HostRunner(const std::vector<std::string>& prefix, const std::string& host_root) {
-  if (prefix.empty()) {
-    return [process = host_root + "/proc/1"](const std::vector<std::string>& command) {
-      return RunOnHost(process, command);
-    };
-  }
-  return [prefix](const std::vector<std::string>& command) {
-    mig::Hook program;
-    program.command = prefix.front();
-    program.args.assign(prefix.begin() + 1, prefix.end());
-    program.args.insert(program.args.end(), command.begin(), command.end());
-    return mig::RunForStatus(program);
+  const std::string process = prefix.empty() ? host_root + "/proc/1" : std::string();
+  return [prefix, process](const std::vector<std::string>& command) {
+    std::vector<std::string> whole = prefix;
+    whole.insert(whole.end(), command.begin(), command.end());
+    return RunOnHost(process, whole, kHostPatience);
   };
 }
 

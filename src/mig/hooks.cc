@@ -123,7 +123,7 @@ ParsedHooksFile ParseHooksFile(std::string_view text) {
   return parsed;
 }
 
-Result<int> RunForStatus(const Hook& program) {
+Status RunProgram(const Hook& program) {
   std::vector<std::string> argv = {program.command};
   argv.insert(argv.end(), program.args.begin(), program.args.end());
   std::vector<std::string> envp = EnvironmentWith(program.envs);
@@ -151,17 +151,11 @@ Result<int> RunForStatus(const Hook& program) {
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  if (WIFEXITED(status)) return WEXITSTATUS(status);
-  return Error{Code::kAborted,
-               fmt::format("\"{}\" was killed by signal {}", program.command, WTERMSIG(status))};
-}
-
-Status RunProgram(const Hook& program) {
-  const auto status = RunForStatus(program);
-  if (!status.ok()) return status.error();
-  if (*status == 0) return {};
-  return Error{Code::kAborted,
-               fmt::format("\"{}\" ended with status {}", program.command, *status)};
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  return Error{Code::kAborted, WIFEXITED(status) ? fmt::format("\"{}\" ended with status {}",
+                                                               program.command, WEXITSTATUS(status))
+                                                 : fmt::format("\"{}\" was killed by signal {}",
+                                                               program.command, WTERMSIG(status))};
 }
 
 Status RunHooks(const std::vector<Hook>& hooks,

@@ -46,10 +46,8 @@ ParsedHooksFile ParseHooksFile(std::string_view text);
 Status RunHooks(const std::vector<Hook>& hooks,
                 const std::map<std::string, std::string>& environment);
 
-// Runs one program and waits for it: the status it ends with, or why it was not run or was killed.
-// It begins with no signal blocked or ignored.
-Result<int> RunForStatus(const Hook& program);
-// The same: an error unless it ends with status 0.
+// Runs one program and waits for it: an error unless it ends with status 0. It begins with no
+// signal blocked or ignored.
 Status RunProgram(const Hook& program);
 
 }  // namespace aliquot::mig
