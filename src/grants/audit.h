@@ -27,8 +27,8 @@ struct Violation {
   Kind kind = Kind::kUnmanagedProcess;
   std::string grant;
   std::string device;
-  // The process itself, or of several the one to end: the largest (for kUncountedTime the busiest)
-  // without a session, else the largest.
+  // The process itself, or of several the one to end: the largest without a session, else the
+  // largest. For kUncountedTime, which is only told, the busiest likewise.
   ProcessIdentity process;
   std::uint64_t bytes = 0;  // the driver's figure for process or container; 0 if it cannot tell
   std::uint64_t limit_bytes = 0;  // kOverLimit

@@ -329,7 +329,9 @@ void GrantManager::Tell(const Violation& violation) {
                 dependencies_.processes.PodOf(violation.process.pid).value_or(std::string()),
                 false};
   std::string outcome = "reported";
-  if (isolation_->on_violation == config::Isolation::OnViolation::kKill) {
+  // The driver only samples who is busy: no proof to end a process on.
+  const bool proven = violation.kind != Violation::Kind::kUncountedTime;
+  if (proven && isolation_->on_violation == config::Isolation::OnViolation::kKill) {
     const Status killed = dependencies_.processes.Kill(violation.process);
     report.killed = killed.ok();
     outcome = killed.ok() ? "killed" : killed.error().message;
