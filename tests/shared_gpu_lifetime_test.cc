@@ -15,7 +15,7 @@ TEST_F(SharedGpuTest, KilledProcessesLeaveNothingBehind) {
   std::mt19937 random(7);
   // Somebody to share with, so that processes also die at gates.
   Start("b", Now() + 3600, {"--warm-seconds", "3600"});
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < 50; ++round) {
     std::vector<Spin*> victims;
     for (int i = 0; i < 4; ++i) victims.push_back(&Start("a", Now(), {"--seconds", "3600"}));
     ::usleep(1000 * static_cast<unsigned>(random() % 200));

@@ -228,10 +228,10 @@ def light(bench):
 STOP_LOOKED_AT_MS = 90  # after each stop; a delay of so many means that it was not seen
 
 
-def stop_delays(results):
+def stop_delays(results, kernel_us):
     """For each stop of b, ms until five in a row in which a has 95 % of its speed alone."""
     bins = results["a"][0]["bins"]
-    full = 0.95 * 1000 / 200 * 5
+    full = 0.95 * 1000 / kernel_us * 5
     return [next((k for k in range(STOP_LOOKED_AT_MS) if sum(bins[at + k:at + k + 5]) >= full - 1),
                  STOP_LOOKED_AT_MS)
             for at in range(100, len(bins) - 100, 200)]
@@ -256,7 +256,8 @@ def stop(bench):
     for name, neighbour in cases[:1] if bench.o.quick else cases:
         tenants = [("a", 1, "normal", [kernels(200, batch=1, extra=endless + ["--bins"])]),
                    ("b", 1, "normal", [neighbour])]
-        native, ours = ([d for r, _ in runs for d in stop_delays(r)]
+        wall_us = 200 * (bench.o.scale if bench.o.simulated else 1)
+        native, ours = ([d for r, _ in runs for d in stop_delays(r, wall_us)]
                         for runs in alternate(bench, tenants))
         rows.append((f"{name}: {len(ours)} stops", distribution(native), distribution(ours)))
         for low, high in zip((0,) + edges, edges + (STOP_LOOKED_AT_MS + 1,)):

@@ -20,9 +20,7 @@ void*& Library() {
 
 }  // namespace
 
-void Reopen(const std::string& path) {
-  Library() = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-}
+void Reopen(const std::string& path) { Library() = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL); }
 
 void* Symbol(const char* name) {
   void* library = Library();
