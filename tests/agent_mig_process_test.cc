@@ -86,19 +86,21 @@ class AgentMigKillTest : public AgentMigProcessTest, public testing::WithParamIn
     const std::string script = fmt::format(
         "#!/bin/sh\ncd {}\necho \"$*\" >>host.log\n"
         "if [ -p \"hang-$2\" ]; then read -r _ <\"hang-$2\"; fi\n"
-        "case $2 in\nis-active) test -e \"units/$4\" ;;\nstop) rm \"units/$3\" ;;\n"
-        "start) : >\"units/$3\" ;;\nesac\n",
+        "case $2 in\nis-active) test -e \"units/$4\" || exit 3 ;;\nstop) rm \"units/$3\" ;;\n"
+        "start) : >\"units/$3\" ;;\nesac\necho \"done $2\" >>host.log\n",
         directory_.path());
     ASSERT_TRUE(WriteFileAtomically(Path("host"), script, 0755).ok());
   }
   void HangHost(const std::string& verb) {
     ASSERT_EQ(::mkfifo(Path("hang-" + verb).c_str(), 0600), 0);
   }
-  // What hangs in there ends.
+  // What hangs in there goes on to its end, as it would on a host.
   void ReleaseHost(const std::string& verb) {
     const std::string pipe = Path("hang-" + verb);
-    const UniqueFd released(::open(pipe.c_str(), O_RDWR | O_CLOEXEC));
+    UniqueFd released(::open(pipe.c_str(), O_RDWR | O_CLOEXEC));
     ::unlink(pipe.c_str());
+    released.Reset();
+    ASSERT_TRUE(Eventually([&] { return HostLog().find("done " + verb) != std::string::npos; }));
   }
   void StartOnNode() { StartInCluster("a100-40gb-x8-mig", {"--host-command=" + Path("host")}); }
   std::string HostLog() {

@@ -54,8 +54,8 @@ Result<std::vector<std::string>> HostPrograms::RunningOf(
   for (const std::string& unit : units) {
     const auto status = options_.on_host({"systemctl", "is-active", "--quiet", unit});
     if (!status.ok()) return status.error().In("cannot ask for " + unit);
-    // What comes from systemctl is below; from here on it is whoever was to run it.
-    if (*status >= 125) {
+    // 3 and 4: it is not, or is not known (LSB). Others say that systemd could not be asked.
+    if (*status != 0 && *status != 3 && *status != 4) {
       return Error{Code::kUnavailable,
                    fmt::format("cannot ask for {}: \"systemctl is-active\" ended with status {}",
                                unit, *status)};

@@ -26,7 +26,7 @@ class MigHostTest : public testing::Test {
       const std::string line = Join(command, " ");
       if (line.find("is-active") != std::string::npos) {
         if (!host_error_.empty()) return Error{Code::kUnavailable, host_error_};
-        return active_.contains(command.back()) ? 0 : 3;
+        return active_.contains(command.back()) ? 0 : inactive_status_;
       }
       ran_.push_back(line);
       if (line.find(failing_) != std::string::npos) return 1;
@@ -62,6 +62,7 @@ class MigHostTest : public testing::Test {
   HostPrograms::Options options_;
   std::vector<std::string> units_;
   std::set<std::string> active_;  // on the host
+  int inactive_status_ = 3;       // of "is-active" for the others
   std::string host_error_;        // of asking for them
   std::vector<std::string> ran_;
   std::string failing_ = "no program is called so";
@@ -104,6 +105,11 @@ TEST_F(MigHostTest, AHostThatCannotBeAskedIsAFailure) {
   host_error_ = "cannot enter the host";
   HostPrograms host = Make();
   EXPECT_EQ(Stop(host).error().message, "cannot ask for dcgm.service: cannot enter the host");
+  host_error_.clear();
+  inactive_status_ = 1;  // as where systemd is not what was booted
+  EXPECT_NE(Stop(host).error().message.find("ended with status 1"), std::string::npos);
+  inactive_status_ = 4;
+  EXPECT_TRUE(Stop(host).ok());
   EXPECT_TRUE(ran_.empty());
   EXPECT_TRUE(Start(host).ok());
 }

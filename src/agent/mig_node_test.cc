@@ -672,7 +672,7 @@ TEST_F(MigNodeTest, AnErrorOfAnyCallIsGotOver) {
   Simulate(kOneA100);
   PutNode({{kMigConfigLabel, "all-3g.20gb"}, {"nvidia.com/gpu.deploy.dcgm", "true"}});
   Start();
-  for (unsigned call = 0;; call += 7) {
+  for (unsigned call = 0;; call += 19) {
     SCOPED_TRACE(call);
     Want("all-7g.40gb");
     Pass(seconds(5));
