@@ -3,15 +3,13 @@
 """What the controller costs with thousands of nodes: Node objects without machines behind them."""
 
 import os
-import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from harness import layout
 from harness.api import Api
-from harness.shell import Failure, run
+from harness.shell import Failure
 from harness.story import metrics
-from stories.walkthrough import CONTROLLER, INSTALL, NAMESPACE
+from stories.walkthrough import CONTROLLER, INSTALL, NAMESPACE, helm_installs
 
 NODES = int(os.environ.get("ALIQUOT_CLUSTER_NODES", "5000"))
 WRITERS = 8
@@ -49,7 +47,7 @@ def resident(story):
 def tell(story):
     story.namespace = NAMESPACE
     with story.step("helm install"):
-        run(*shlex.split(INSTALL), cwd=layout.REPO)
+        helm_installs(story, INSTALL)
         story.wait("two controllers", lambda: len(story.running(CONTROLLER)) == 2)
         print(f"  controllers, {count(story, '!test/many')} node: resident MiB "
               f"{resident(story)}")

@@ -2,13 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chart's simulation: a node without GPUs or driver pretends to have eight of them."""
 
-import shlex
-
 from harness import images, layout
-from harness.shell import run
 from harness.story import restarts
 from stories.objects import config_map, consumers, time_slicing
-from stories.walkthrough import AGENT, PATCH, user_types
+from stories.walkthrough import AGENT, PATCH, helm_installs, user_types
 
 NAMESPACE = "aliquot"
 GPUS = 8
@@ -26,8 +23,8 @@ def tell(story):
     story.namespace = NAMESPACE
     with story.step(f"helm install with simulation.enabled: {GPUS} GPUs, labelled as simulated"):
         repository, _, tag = images.PLAIN.rpartition(":")
-        run(*shlex.split(INSTALL), "--set", f"image.repository={repository}", "--set",
-            f"image.tag={tag}", cwd=layout.REPO)
+        helm_installs(story, INSTALL, "--set", f"image.repository={repository}", "--set",
+                      f"image.tag={tag}")
         story.wait_allocatable(GPUS)
         story.wait("the label that warns", lambda: labelled(story, "aliquot.dev/simulated") == "true")
         story.wait("the product", lambda: labelled(story, "nvidia.com/gpu.product")
