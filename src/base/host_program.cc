@@ -68,8 +68,12 @@ struct Prepared {
     [[maybe_unused]] const ssize_t told = ::write(report, &failure, sizeof failure);
     ::_exit(127);
   };
+  // Mounts can be changed by nobody who shares a working directory with another thread, and a
+  // sanitizer's runtime may have started one.
+  const bool enters = prepared.namespaces.front().valid();
+  if (enters && ::unshare(CLONE_FS) != 0) give_up(errno);
   for (const UniqueFd& ns : prepared.namespaces) {
-    if (ns.valid() && ::setns(ns.get(), 0) != 0) give_up(errno);
+    if (enters && ::setns(ns.get(), 0) != 0) give_up(errno);
   }
   failure.entered = true;
   // Whoever runs an agent blocks and ignores signals that mean something to other programs.
