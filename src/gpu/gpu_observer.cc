@@ -129,11 +129,12 @@ Status GpuObserver::Refresh() {
     ever_available_ = true;
     listener_.OnDriverAvailable();
   }
+  // First, so that no event of a GPU is missed once it is offered.
+  if (!connection_->events && clock_.Now() >= next_events_) WatchEvents(working);
   if (!inventory_ || *inventory_ != merged.inventory) {
     inventory_ = std::make_shared<const Inventory>(std::move(merged.inventory));
     listener_.OnInventory(inventory_);
   }
-  if (!connection_->events && clock_.Now() >= next_events_) WatchEvents(working);
   return {};
 }
 
