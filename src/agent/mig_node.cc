@@ -143,7 +143,9 @@ MigInputs MigNode::Inputs() const {
 
 void MigNode::Sync() {
   if (!labels_ || !wish_ || !layouts_ || !host_clients_ || gpus_generation_ == 0) return;
-  flow_.Observe(Inputs(), dependencies_.clock.Now());
+  const MigInputs inputs = Inputs();
+  followed_ = inputs.label.value_or("");
+  flow_.Observe(inputs, dependencies_.clock.Now());
   CarryOut();
 }
 
@@ -424,7 +426,7 @@ void MigNode::LoseJob() {
 MigStatus MigNode::status() const {
   const MigOrders& orders = flow_.orders();
   MigStatus status;
-  if (labels_) status.label = WantedMigConfig(*labels_).value_or("");
+  status.label = followed_;
   if (orders.state) status.state = ToString(*orders.state);
   status.phase = flow_.phase();
   status.reason = orders.reason;

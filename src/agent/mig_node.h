@@ -149,7 +149,8 @@ class MigNode {
   std::optional<MigState> announced_;
   std::string announced_reason_;
   std::optional<std::chrono::system_clock::time_point> since_;
-  MigStatus told_;  // of the last call of `changed`
+  std::string followed_;  // the configuration that the flow was last told of
+  MigStatus told_;        // of the last call of `changed`
   MigLayoutSource source_;
   ConfigMapKey clients_source_;
 };

@@ -101,11 +101,12 @@ def mig_status(story):
 
 
 def reaches(story, config, wanted):
-    """Waits until /statusz has the configuration in the state `wanted` and the label follows;
-    returns the reason."""
+    """Waits until /statusz has settled on the configuration in the state `wanted` and the label
+    follows; returns the reason."""
     def there():
         told = mig_status(story)
-        return told if (told["config"], told["state"]) == (config, wanted) else None
+        now = (told["config"], told["state"], told["phase"])
+        return told if now == (config, wanted, "settled") else None
 
     told = story.wait(f"{config} to be {wanted}", there)
     story.wait(f"the label to say {wanted}", lambda: state(story) == wanted)
