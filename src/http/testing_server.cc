@@ -19,6 +19,7 @@
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <deque>
 #include <list>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <type_traits>
@@ -149,8 +150,23 @@ class TestingConnection final : public Connection,
  private:
   std::shared_ptr<TestingConnection> Self() { return this->shared_from_this(); }
   beast::tcp_stream& Tcp() { return beast::get_lowest_layer(stream_); }
+  // In the order of the calls, whoever calls: what asio is given on its own thread may run after
+  // what another thread gives it later.
   void Later(std::function<void()> task) {
-    asio::post(io_, [self = Self(), task = std::move(task)] { task(); });
+    {
+      std::lock_guard lock(mutex_);
+      tasks_.push_back(std::move(task));
+    }
+    asio::post(io_, [self = Self()] { self->RunNext(); });
+  }
+  void RunNext() {
+    std::function<void()> task;
+    {
+      std::lock_guard lock(mutex_);
+      task = std::move(tasks_.front());
+      tasks_.pop_front();
+    }
+    task();
   }
   void RunGone() {
     for (const auto& task : std::exchange(on_gone_, {})) task();
@@ -224,6 +240,8 @@ class TestingConnection final : public Connection,
   beast::flat_buffer buffer_;
   std::optional<bhttp::request_parser<bhttp::string_body>> parser_;
   ReceivedRequest request_;
+  std::mutex mutex_;
+  std::deque<std::function<void()>> tasks_;  // under the mutex
   std::deque<std::string> queue_;
   std::function<void()> closing_;  // what to do once everything is sent
   std::vector<std::function<void()>> on_gone_;
