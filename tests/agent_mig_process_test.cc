@@ -142,7 +142,8 @@ TEST_P(AgentMigKillTest, TheNextProcessFinishesAndRestoresEverybody) {
   const std::string log = moment.log;
   ASSERT_TRUE(Eventually([&] {
     return agent_.Log().find(log) != std::string::npos || HostLog().find(log) != std::string::npos;
-  })) << HostLog() << agent_.Status();
+  })) << HostLog()
+      << agent_.Status();
   ASSERT_TRUE(Becomes(kDcgm, kPaused));
   agent_.Kill();
   EXPECT_EQ(Label(kState), "pending");
