@@ -13,9 +13,7 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 # The gate tries the same inputs every time; FUZZ_SEED=0 looks for new ones.
 FUZZ_SEED ?= 1
-# Many tests are of real processes, whose timing is the machine's: one that fails is run once more,
-# with both outcomes in the log. One that fails twice fails.
-CTEST = ctest --output-on-failure --no-tests=error -j$(JOBS) --repeat until-pass:2
+CTEST = ctest --output-on-failure --no-tests=error -j$(JOBS)
 
 # A compiler cache serves every clone of the project, wherever it is.
 export CCACHE_BASEDIR := $(CURDIR)
