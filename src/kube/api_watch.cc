@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <mutex>
 #include <utility>
 
 #include "kube/api_core.h"
@@ -30,6 +31,25 @@ struct StreamEnd {
   std::optional<std::chrono::seconds> retry_after;
 };
 
+// The way to the executor for the http client's thread, which may still have something to say when
+// the watch is over and the executor gone.
+class Outlet {
+ public:
+  explicit Outlet(Executor& on) : on_(&on) {}
+  void Post(Executor::Task task) {
+    std::lock_guard lock(mutex_);
+    if (on_ != nullptr) on_->Post(std::move(task));
+  }
+  void Close() {
+    std::lock_guard lock(mutex_);
+    on_ = nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  Executor* on_;
+};
+
 // Lists, streams, and again. Everything runs on the executor it reports to, but the callbacks of
 // the stream, which only parse and post.
 class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
@@ -38,6 +58,7 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
       : core_(std::move(core)),
         selection_(std::move(selection)),
         on_(on),
+        outlet_(std::make_shared<Outlet>(on)),
         handler_(handler),
         backoff_(core_->options().backoff_least, core_->options().backoff_most) {}
 
@@ -48,6 +69,7 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
   void Close() {
     ++epoch_;
     closed_ = true;
+    outlet_->Close();
     on_.Cancel(timer_);
     core_->http().Cancel(std::exchange(stream_, 0));
   }
@@ -119,8 +141,8 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
 
   http::StreamHandler MakeHandler() {
     const auto stream = std::make_shared<Stream>();
-    const auto post = [weak = weak_from_this(), epoch = epoch_, &on = on_](auto task) {
-      on.Post([weak, epoch, task = std::move(task)]() mutable {
+    const auto post = [weak = weak_from_this(), epoch = epoch_, outlet = outlet_](auto task) {
+      outlet->Post([weak, epoch, task = std::move(task)]() mutable {
         const auto self = weak.lock();
         if (self != nullptr && !self->Over(epoch)) task(*self);
       });
@@ -252,6 +274,7 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
   const std::shared_ptr<ApiCore> core_;
   const Selection selection_;
   Executor& on_;
+  const std::shared_ptr<Outlet> outlet_;
   WatchHandler& handler_;
   Backoff backoff_;
   std::string version_;  // resume from here; empty = list first
