@@ -3,14 +3,17 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # share.sh: tier 4, by hand on a machine with an NVIDIA GPU, after `make build`: runs PyTorch, JAX,
-# CuPy and nvidia-smi inside a share of 8 GiB. Needs Python; what of the packages is there is used.
+# CuPy and nvidia-smi inside a share of 8 GiB of the first GPU, or of that of CUDA_VISIBLE_DEVICES (a
+# UUID). Needs Python; what of the packages is there is used.
 set -u
 python=${PYTHON:-python3}
 cd "$(dirname "$0")/../.." || exit 1
 share=8192
 work=$(mktemp -d)
-out/bin/aliquot arbiter --socket-dir "$work" --tenant name=t,weight=1,memory=${share}Mi \
-  --tenant name=other,weight=1,memory=${share}Mi >"$work/log" 2>&1 &
+# shellcheck disable=SC2086
+out/bin/aliquot arbiter ${CUDA_VISIBLE_DEVICES:+--gpu $CUDA_VISIBLE_DEVICES} --socket-dir "$work" \
+  --tenant name=t,weight=1,memory=${share}Mi --tenant name=other,weight=1,memory=${share}Mi \
+  >"$work/log" 2>&1 &
 arbiter=$!
 trap 'kill $arbiter 2>/dev/null; wait $arbiter; rm -rf "$work"' EXIT
 until [ -S "$work/other/socket" ]; do sleep 0.05; done
