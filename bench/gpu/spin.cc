@@ -123,12 +123,14 @@ struct Driver {
 
 struct Options {
   double kernel_us = 200;
-  int batch = 8;       // kernels between two waits
-  bool async = false;  // wait for the batch before the last `depth` ones instead
-  int depth = 8;       // async: batches under way
-  double gap_us = 0;   // host time after a wait
-  bool graph = false;  // launch a batch as one CUDA graph
-  double on_ms = 0;    // works for so long, then rests for off_ms, from --start on; 0: always
+  int batch = 8;         // kernels between two waits
+  bool async = false;    // wait for the batch before the last `depth` ones instead
+  int depth = 8;         // async: batches under way
+  double gap_us = 0;     // host time after a wait
+  double launch_us = 0;  // host time before each launch
+  int kinds = 1;         // of kernels, as far as an observer can tell
+  bool graph = false;    // launch a batch as one CUDA graph
+  double on_ms = 0;      // works for so long, then rests for off_ms, from --start on; 0: always
   double off_ms = 0;
   double phase_ms = 0;  // begins so far into that
   int hold_mib = 0;     // memory taken before anything else
@@ -252,11 +254,11 @@ class Load {
     if (result != 0) Fail(what, result);
   }
 
-  void LaunchCount(std::uint64_t count) {
+  // Two blocks of 1024 threads fill a multiprocessor; a few threads less make another kind.
+  void LaunchCount(std::uint64_t count, int kind = 0) {
     void* parameters[] = {&count, &sink_};
-    // Two blocks of 1024 threads fill a multiprocessor.
-    Check(cuda_.launch(spin_, 2 * static_cast<unsigned>(multiprocessors_), 1, 1, 1024, 1, 1, 0,
-                       stream_, parameters, nullptr),
+    Check(cuda_.launch(spin_, 2 * static_cast<unsigned>(multiprocessors_), 1, 1,
+                       1024 - static_cast<unsigned>(kind), 1, 1, 0, stream_, parameters, nullptr),
           "cuLaunchKernel");
   }
 
@@ -274,7 +276,10 @@ class Load {
       Check(cuda_.graph_launch(graph_, stream_), "cuGraphLaunch");
       return;
     }
-    for (int i = 0; i < options_.batch; ++i) LaunchCount(count_);
+    for (int i = 0; i < options_.batch; ++i) {
+      if (options_.launch_us > 0) Gap(options_.launch_us);
+      LaunchCount(count_, i % options_.kinds);
+    }
   }
 
   void Wait() { Check(cuda_.stream_synchronize(stream_), "cuStreamSynchronize"); }
@@ -439,6 +444,8 @@ const char kHelp[] = R"(spin: fills a GPU in a chosen rhythm
   --async            do not wait for a batch until --depth of them are under way
   --depth N          batches under way with --async (8)
   --gap-us N         host time after each wait (0)
+  --launch-us N      host time before each launch (0)
+  --kinds N          kernels of so many kinds in turn, all alike to the GPU (1; at most 512)
   --graph            launch each batch as one CUDA graph
   --on-ms N --off-ms N   work and rest in turn, from the start of the measured time
   --rate N           serve N requests (batches) a second arriving at random
@@ -462,6 +469,7 @@ Options Parse(int argc, char** argv) {
   const std::map<std::string, double*> numbers = {
       {"--kernel-us", &options.kernel_us},
       {"--gap-us", &options.gap_us},
+      {"--launch-us", &options.launch_us},
       {"--on-ms", &options.on_ms},
       {"--off-ms", &options.off_ms},
       {"--phase-ms", &options.phase_ms},
@@ -470,11 +478,10 @@ Options Parse(int argc, char** argv) {
       {"--start-at", &options.start_at},
       {"--iterations-per-us", &options.iterations_per_us},
       {"--warm-seconds", &options.warm_seconds}};
-  const std::map<std::string, int*> counts = {{"--batch", &options.batch},
-                                              {"--depth", &options.depth},
-                                              {"--processes", &options.processes},
-                                              {"--hold-mib", &options.hold_mib},
-                                              {"--churn-mib", &options.churn_mib}};
+  const std::map<std::string, int*> counts = {
+      {"--batch", &options.batch},         {"--depth", &options.depth},
+      {"--processes", &options.processes}, {"--kinds", &options.kinds},
+      {"--hold-mib", &options.hold_mib},   {"--churn-mib", &options.churn_mib}};
   const std::map<std::string, bool*> flags = {{"--async", &options.async},
                                               {"--graph", &options.graph},
                                               {"--empty-launches", &options.empty_launches},
@@ -510,6 +517,7 @@ Options Parse(int argc, char** argv) {
     std::fputs("spin: --iterations-per-us is needed; --calibrate prints it\n", stderr);
     std::exit(2);
   }
+  options.kinds = std::min(options.kinds, 512);
   return options;
 }
 
