@@ -159,13 +159,17 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) const {
   }
   const std::uint64_t unmarked = std::min(Load(page.unmarked_ns), kMostNs);
   const Nanos submitted(static_cast<std::int64_t>(Load(page.last_submit_ns) & INT64_MAX));
-  // Nobody marks the last work before a rest: it counts as done when it must be.
+  // Nobody marks the last work before a rest: it counts as done when it must be. While the process
+  // goes on launching its own reckoning is better: a host that launches too slowly for the GPU has
+  // something unmarked all the time, and nothing in flight for most of it.
   const Nanos since = now + clock_offset_ - submitted;
   const Nanos patience(static_cast<std::int64_t>(2 * unmarked + 200'000));
-  const bool unmarked_runs = unmarked > 0 && since < patience;
+  const Nanos until(static_cast<std::int64_t>(Load(page.busy_until_ns) & INT64_MAX));
+  const bool reckoned_done = until != Nanos(0) && now + clock_offset_ >= until &&
+                             Load(page.synchronising) == 0 && Load(page.waiting) == 0;
+  const bool unmarked_runs = unmarked > 0 && since < patience && !reckoned_done;
   if (unmarked_runs) in_flight += unmarked;
-  const Nanos idle_since(static_cast<std::int64_t>(Load(page.idle_since_ns) & INT64_MAX));
-  const bool idle = idle_since != Nanos(0);
+  const bool idle = Load(page.idle_since_ns) != 0;
   ProcessSample sample;
   sample.in_flight = !idle && (marked || unmarked_runs);
   if (!sample.in_flight) in_flight = 0;
@@ -174,7 +178,7 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) const {
   sample.completed =
       Nanos(static_cast<std::int64_t>(service > in_flight ? service - in_flight : 0));
   sample.want = Load(page.waiting) != 0;
-  if (idle) sample.rested = std::max(now + clock_offset_ - idle_since, Nanos(0));
+  sample.blocked = sample.want || (sample.in_flight && Load(page.synchronising) != 0);
   return sample;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <utility>
 
 namespace aliquot::arbiter {
 namespace {
@@ -96,17 +97,17 @@ void Scheduler::Step(Nanos now) {
 }
 
 void Scheduler::Classify(Nanos span) {
-  for (auto& [id, tenant] : tenants_) tenant.wants = tenant.in_flight = tenant.pauses = false;
+  for (auto& [id, tenant] : tenants_) tenant.wants = tenant.in_flight = tenant.blocked = false;
   for (const auto& [id, process] : processes_) {
     Tenant& tenant = tenants_.at(process.tenant);
     tenant.wants |= process.sample.want;
     tenant.in_flight |= process.sample.in_flight;
-    tenant.pauses |= Pauses(process);
+    tenant.blocked |= process.sample.blocked || process.sample.want;
   }
   const double alpha = 1 - std::exp(-Ns(span) / Ns(tuning_.classify));
   const double fade = std::exp(-Ns(span) / Ns(tuning_.habit));
   for (auto& [id, process] : processes_) {
-    const bool works = process.sample.want || process.sample.in_flight || Pauses(process);
+    const bool works = process.sample.want || process.sample.in_flight;
     if (process.gate.open) process.duty += ((works ? 1.0 : 0.0) - process.duty) * alpha;
   }
   for (auto& [id, tenant] : tenants_) {
@@ -126,8 +127,14 @@ void Scheduler::Classify(Nanos span) {
     } else if (!Recently(tenant, tuning_.forget)) {
       tenant.active = false;
     }
-    const double busy = works || tenant.pauses ? 1 : 0;
-    if (!tenant.throttled) tenant.backlog += (busy - tenant.backlog) * alpha;
+    if (!tenant.throttled) tenant.backlog += ((works ? 1.0 : 0.0) - tenant.backlog) * alpha;
+    const double charged = std::exchange(tenant.charged, 0.0);
+    if (span > Nanos(0)) {
+      tenant.waits += ((tenant.blocked ? 1.0 : 0.0) - tenant.waits) * alpha;
+      tenant.served += (charged / Ns(span) - tenant.served) * alpha;
+    }
+    if (Hindered(tenant) || catch_up_ == id) tenant.last_hindered = now_;
+    if (tenant.active && now_ - tenant.last_hindered >= tuning_.content) Lift(tenant);
     // One that rests is what it was when it worked: a neighbour that stopped for good must not
     // look like one that will be back in a moment.
     if (works) tenant.gappy = !Backlogged(tenant);
@@ -135,7 +142,10 @@ void Scheduler::Classify(Nanos span) {
 }
 
 // Who comes back has no credit saved up beyond a moment, however long it was away.
-void Scheduler::Wake(Tenant& tenant) {
+void Scheduler::Wake(Tenant& tenant) { Lift(tenant); }
+
+// Nor has one that could have had more and did not take it.
+void Scheduler::Lift(Tenant& tenant) {
   std::optional<double> least;
   for (const auto& [id, other] : tenants_) {
     if (&other == &tenant || !other.active || other.spec.mode == ComputeMode::kOff) continue;
@@ -161,8 +171,8 @@ void Scheduler::RefillTokens(double span_ns) {
   }
 }
 
-bool Scheduler::Pauses(const Process& process) const {
-  return process.sample.rested > Nanos(0) && process.sample.rested < tuning_.bridge;
+bool Scheduler::Hindered(const Tenant& tenant) const {
+  return Backlogged(tenant) || tenant.waits > tuning_.hindered_above * tenant.served + 0.02;
 }
 
 bool Scheduler::Expected(const Tenant& tenant) const {

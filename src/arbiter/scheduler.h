@@ -41,7 +41,7 @@ struct ProcessSample {
   bool want = false;            // a thread waits for its gate or its in-flight cap
   Nanos in_flight_estimate{0};  // predicted GPU time of what is in flight
   Nanos completed{0};           // GPU time of all completed work so far; only grows
-  Nanos rested{0};              // how long it has had no work now; 0: it has, or unknown
+  bool blocked = false;         // a thread waits for what is in flight, or wants
 };
 
 struct Gate {
@@ -61,7 +61,6 @@ struct Tuning {
   Nanos lead = std::chrono::milliseconds(3);
   Nanos lag = std::chrono::microseconds(1500);
   Nanos grace = std::chrono::microseconds(300);
-  Nanos bridge = std::chrono::microseconds(50);  // shorter rests are not worth a switch
   Nanos drain = std::chrono::milliseconds(20);
   Nanos early_grant = std::chrono::microseconds(80);
   Nanos cap_alone = std::chrono::milliseconds(4);
@@ -71,6 +70,7 @@ struct Tuning {
   Nanos latency_burst = std::chrono::milliseconds(50);
   Nanos capped_burst = std::chrono::milliseconds(5);
   Nanos forget = std::chrono::milliseconds(50);       // idle for so long = no longer active
+  Nanos content = std::chrono::milliseconds(20);      // not held up for so long = no claim
   Nanos recent = std::chrono::milliseconds(100);      // caps remember others for at most so long,
   Nanos recent_least = std::chrono::milliseconds(8);  // and for at least so long,
   int recent_rests = 4;                               // and for so many of their longest rests
@@ -79,6 +79,8 @@ struct Tuning {
   Nanos slice = std::chrono::microseconds(2048);      // the hardware's time slice
   Nanos classify = std::chrono::milliseconds(10);     // time constant of "backlogged"
   double backlogged_above = 0.97;
+  // Held up by others: threads wait for longer than by so much of what the tenant is charged.
+  double hindered_above = 1.3;
   Nanos poll_busy = std::chrono::microseconds(200);
   Nanos poll_hand_over = std::chrono::microseconds(30);
   Nanos poll_alone = std::chrono::milliseconds(10);
@@ -151,7 +153,11 @@ class Scheduler {
     bool active = false;
     bool wants = false;  // by the newest samples of its processes
     bool in_flight = false;
-    bool pauses = false;  // has no work, for less than Tuning::bridge
+    bool blocked = false;
+    double waits = 0;    // moving share of time with a thread blocked
+    double served = 0;   // moving share of time that was charged
+    double charged = 0;  // since the last Step, ns
+    Nanos last_hindered{0};
     Nanos last_work = -std::chrono::hours(24);
     double gap = 0;     // moving mean of how long it rests between two works, ns
     double rest = 0;    // the longest of its recent rests that were not absences, ns
@@ -184,6 +190,7 @@ class Scheduler {
 
   void Classify(Nanos span);
   void Wake(Tenant& tenant);
+  void Lift(Tenant& tenant);
   void RefillTokens(double span_ns);
   double Rate(const Tenant& tenant) const;
   void SetGates(int level, Nanos span);
@@ -193,7 +200,8 @@ class Scheduler {
   bool Recently(const Tenant& tenant, Nanos span) const { return now_ - tenant.last_work < span; }
   // It has work, or its next work is so near that waiting for it costs less than switching.
   bool Expected(const Tenant& tenant) const;
-  bool Pauses(const Process& process) const;
+  // Others take of the GPU what it could use at once: not so if its own pace is what limits it.
+  bool Hindered(const Tenant& tenant) const;
 
   // scheduler_turns.cc. Level 0: best-effort tenants wait; 1: nobody else wants the GPU.
   int Level() const;

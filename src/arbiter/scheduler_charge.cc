@@ -38,6 +38,7 @@ void Scheduler::ChargeTo(Process& process, double span_ns) {
   process.accounted += span_ns;
   tenant.v += span_ns / tenant.spec.weight;
   tenant.tokens -= span_ns;
+  tenant.charged += span_ns;
   tenant.use.used += Nanos(static_cast<std::int64_t>(span_ns));
 }
 

@@ -36,6 +36,7 @@ Load ArbitraryLoad(std::uint64_t tenant, const std::vector<int>& kernels_us) {
   load.kernel = microseconds(*rc::gen::elementOf(kernels_us));
   load.batch = *rc::gen::inRange(1, 9);
   load.gap = microseconds(*rc::gen::element(10, 100, 1000, 3000));
+  load.launch = microseconds(*rc::gen::element(5, 5, 20, 40));
   return load;
 }
 

@@ -36,6 +36,13 @@ Load Sync(std::uint64_t tenant, Nanos kernel, Nanos gap, int batch = 1) {
   return load;
 }
 
+// A host that needs longer for each launch than the GPU for the kernel.
+Load Slow(std::uint64_t tenant, Nanos kernel, Nanos launch, int batch = 0) {
+  Load load = batch == 0 ? Async(tenant, kernel) : Sync(tenant, kernel, Nanos(0), batch);
+  load.launch = launch;
+  return load;
+}
+
 Load Requests(std::uint64_t tenant, Nanos kernel, int batch, double rate) {
   Load load = Async(tenant, kernel);
   load.kind = Load::Kind::kPoisson;
@@ -162,6 +169,31 @@ INSTANTIATE_TEST_SUITE_P(
                            Sync(2, microseconds(300), microseconds(700))},
                           {1, 1, 1},
                           {.98, .98, .98}},
+                      Mix{"hosts that launch too slowly x2",
+                          {Slow(0, microseconds(4), microseconds(12)),
+                           Slow(1, microseconds(4), microseconds(12))},
+                          {1, 1},
+                          {.95, .95}},
+                      Mix{"the same, one with half of the GPU",
+                          {Slow(0, microseconds(4), microseconds(20)),
+                           Slow(1, microseconds(10), microseconds(20))},
+                          {1, 1},
+                          {.95, .9}},
+                      Mix{"inference passes x2",
+                          {Slow(0, microseconds(3), microseconds(28), 120),
+                           Slow(1, microseconds(3), microseconds(28), 120)},
+                          {1, 1},
+                          {.96, .96}},
+                      Mix{"slow launches v light 0.3/0.7",
+                          {Slow(0, microseconds(4), microseconds(12)),
+                           Sync(1, microseconds(300), microseconds(700))},
+                          {1, 1},
+                          {.98, .95}},
+                      Mix{"slow launches v launch and wait",
+                          {Slow(0, microseconds(10), microseconds(20)),
+                           Sync(1, microseconds(200), microseconds(10), 8)},
+                          {1, 1},
+                          {.75, .48}},
                       Mix{"light 0.1/0.1 v backlogged",
                           {Sync(0, microseconds(100), microseconds(100)), Async(1)},
                           {1, 1},
@@ -241,6 +273,21 @@ TEST(SchedulerTest, ShortKernelsKeepUpWithLongOnes) {
   const std::vector<double> busy = Measure(loads, Weights({1, 1}), seconds(1), seconds(4));
   EXPECT_GE(busy[0] / 3, 0.45);
   EXPECT_GE(busy[1] / 3, 0.45);
+}
+
+// A tenant that never wanted its share has no claim on the time it did not want.
+TEST(SchedulerTest, WhatNobodyWantedIsNotOwed) {
+  std::vector<Load> loads = {Slow(0, microseconds(2), microseconds(20)), Async(1), Async(0)};
+  loads[2].start = seconds(4);
+  Scheduler scheduler;
+  scheduler.SetTenant(0, Weight(1));
+  scheduler.SetTenant(1, Weight(1));
+  GpuModel model(loads, &scheduler);
+  model.RunUntil(seconds(4));
+  EXPECT_GE(Seconds(model.Busy(1)) / 4, 0.5);
+  const Nanos before = model.Busy(1);
+  model.RunUntil(seconds(4) + milliseconds(200));
+  EXPECT_GE(Seconds(model.Busy(1) - before) / 0.2, 0.35);
 }
 
 TEST(SchedulerTest, KernelsFarLongerThanATurnStillShare) {

@@ -81,7 +81,7 @@ void Scheduler::ChooseCatchUp(int level) {
   if (catch_up_) return;
   for (const auto& [id, tenant] : tenants_) {
     if (!tenant.active || (turns_ && Backlogged(tenant)) || !Runs(tenant, level)) continue;
-    if (!Expected(tenant)) continue;
+    if (!Expected(tenant) || !Hindered(tenant)) continue;
     if (!behind(id, Ns(tuning_.lag)) || overtakes(id)) continue;
     if (!catch_up_ || tenant.v < tenants_.at(*catch_up_).v) catch_up_ = id;
   }

@@ -141,7 +141,11 @@ typedef struct aliquot_status_gpu {
   uint64_t host_pinned; /* page-locked host memory, for observation */
   uint64_t denied;      /* allocations refused for the limit */
   uint64_t over;        /* held beyond grants: settled after the fact (CHARGE) */
-  uint64_t reserved1[3];
+  /* when, by estimates alone, everything submitted is done; 0: not told */
+  uint64_t busy_until_ns;
+  uint32_t synchronising; /* threads that wait for the GPU now */
+  uint32_t reserved0;
+  uint64_t reserved1[1];
   uint64_t reserved2[16];
   uint64_t issued[ALIQUOT_WIRE_MARKERS];
   uint64_t cost_ns[ALIQUOT_WIRE_MARKERS];

@@ -34,6 +34,7 @@ CostTable::Entry* CostTable::Find(uint64_t key, bool make) {
   if (spare == nullptr) spare = &entries_[home % kEntries];
   Store(&spare->nanoseconds, uint64_t{0});
   Store(&spare->samples, 0u);
+  Store(&spare->doubts, 0u);
   Store(&spare->key, key);
   return spare;
 }
@@ -47,12 +48,47 @@ uint64_t CostTable::Estimate(uint64_t key, uint64_t guess, bool* measured) {
   return key != 0 && mean != 0 ? mean : guess;
 }
 
-void CostTable::Learn(uint64_t key, uint64_t nanoseconds) {
+void CostTable::Restart(Entry* entry, uint64_t nanoseconds) {
+  Store(&entry->nanoseconds, nanoseconds);
+  Store(&entry->least, nanoseconds);
+  Store(&entry->former, nanoseconds);
+  Store(&entry->doubts, 0u);
+  Store(&entry->samples, 1u);
+}
+
+// Whether a sample that others may have had a part in says nothing yet. After so many the work
+// itself must have become longer, and the entry starts anew from the least of them.
+bool CostTable::Doubtful(Entry* entry, uint64_t nanoseconds) {
+  if (nanoseconds <= Load(&entry->nanoseconds)) return false;
+  const uint32_t doubts = Add(&entry->doubts, 1u);
+  Store(&entry->doubted, doubts == 0 ? nanoseconds : Min(Load(&entry->doubted), nanoseconds));
+  if (doubts + 1 >= kDoubts) Restart(entry, Load(&entry->doubted));
+  return true;
+}
+
+void CostTable::Learn(uint64_t key, uint64_t nanoseconds, bool alone) {
   if (key == 0) return;
+  nanoseconds = Max(nanoseconds, uint64_t{1});
   Entry* entry = Find(key, true);
-  Store(&entry->nanoseconds, Mean(Load(&entry->nanoseconds), nanoseconds));
-  Add(&entry->samples, 1u);
-  Store(&mean_, Mean(Load(&mean_), nanoseconds));
+  const uint32_t samples = Load(&entry->samples);
+  if (samples == 0) {
+    Restart(entry, nanoseconds);
+  } else if (alone || !Doubtful(entry, nanoseconds)) {
+    Store(&entry->doubts, 0u);
+    if (samples % kWindow == 0) {
+      Store(&entry->former, Load(&entry->least));
+      Store(&entry->least, nanoseconds);
+    } else {
+      Store(&entry->least, Min(Load(&entry->least), nanoseconds));
+    }
+    const uint64_t least = Min(Load(&entry->least), Load(&entry->former));
+    const uint64_t most = least + least / 2;
+    const uint64_t known = Load(&entry->nanoseconds);
+    const uint64_t mean = nanoseconds <= most ? Mean(known, nanoseconds) : known;
+    Store(&entry->nanoseconds, Min(Max(mean, least), most));
+    Store(&entry->samples, samples + 1);
+  }
+  Store(&mean_, Mean(Load(&mean_), Load(&entry->nanoseconds)));
 }
 
 bool CostTable::WantsSample(uint64_t key) {
@@ -66,6 +102,7 @@ void CostTable::Forget(uint64_t key) {
   if (entry == nullptr) return;
   Store(&entry->nanoseconds, uint64_t{0});
   Store(&entry->samples, 0u);
+  Store(&entry->doubts, 0u);
 }
 
 // Grids within a factor of about 1.2 count as alike.

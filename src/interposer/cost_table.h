@@ -6,15 +6,19 @@
 
 namespace aliquot::interposer {
 
-// How long pieces of work take on the GPU, by what they are: an exponential mean of what was
-// measured. Any thread, without locks: a lost update is a lost sample. When it is full, pieces of
-// work push each other out.
+// How long pieces of work take on the GPU, by what they are: a mean of what was measured, without
+// what others had a part in. A context that is switched out in the middle of a measurement, even of
+// a few microseconds, adds milliseconds to it, and nothing ever takes away: so only samples near
+// the least of the last few count. Any thread, without locks: a lost update is a lost sample. When
+// it is full, pieces of work push each other out.
 class CostTable {
  public:
   // Nanoseconds; `guess`, or the mean of everything measured so far, for what was never measured.
   //   measured: whether it was.
   uint64_t Estimate(uint64_t key, uint64_t guess, bool* measured);
-  void Learn(uint64_t key, uint64_t nanoseconds);
+  // A sample; `alone`: nobody else was on the GPU. Of others, one above what is known counts only
+  // after kDoubts in a row.
+  void Learn(uint64_t key, uint64_t nanoseconds, bool alone);
   // Whether another sample of it is worth taking: the first ones, then now and then.
   bool WantsSample(uint64_t key);
   // What is known of it no longer holds.
@@ -23,14 +27,22 @@ class CostTable {
  private:
   struct Entry {
     uint64_t key;
-    uint64_t nanoseconds;
+    uint64_t nanoseconds;  // the estimate; 0: none
+    uint64_t least;        // of the samples of this window
+    uint64_t former;       // of those of the window before
+    uint64_t doubted;      // the least of the samples that did not count
+    uint32_t doubts;
     uint32_t samples;
     uint32_t asked;
   };
+  static constexpr uint32_t kWindow = 4;
+  static constexpr uint32_t kDoubts = 8;
   static constexpr unsigned kEntries = 4096;
   static constexpr unsigned kProbes = 8;
 
   Entry* Find(uint64_t key, bool make);
+  static void Restart(Entry* entry, uint64_t nanoseconds);
+  static bool Doubtful(Entry* entry, uint64_t nanoseconds);
 
   Entry entries_[kEntries] = {};
   uint64_t mean_ = 0;

@@ -27,11 +27,13 @@ using namespace aliquot::interposer;
 
 CUresult cuStreamSynchronize(CUstream stream) {
   static constinit Real<decltype(cuStreamSynchronize)> real("cuStreamSynchronize");
+  const Synchronising synchronising;
   return Waited(real(stream), stream, false);
 }
 
 CUresult cuStreamSynchronize_ptsz(CUstream stream) {
   static constinit Real<decltype(cuStreamSynchronize_ptsz)> real("cuStreamSynchronize_ptsz");
+  const Synchronising synchronising;
   return Waited(real(stream), PerThread(stream), false);
 }
 
@@ -47,6 +49,7 @@ CUresult cuStreamQuery_ptsz(CUstream stream) {
 
 CUresult cuCtxSynchronize() {
   static constinit Real<decltype(cuCtxSynchronize)> real("cuCtxSynchronize");
+  const Synchronising synchronising;
   return Waited(real(), nullptr, true);
 }
 
@@ -60,6 +63,7 @@ CUresult cuCtxSynchronize_v2(CUcontext context) {
 
 CUresult cuEventSynchronize(CUevent event) {
   static constinit Real<decltype(cuEventSynchronize)> real("cuEventSynchronize");
+  const Synchronising synchronising;
   const CUresult result = real(event);
   if (result == CUDA_SUCCESS) SettleAfterSync();
   return result;

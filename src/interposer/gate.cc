@@ -162,8 +162,10 @@ Passage::Passage(const Work& work) : work_(work) {
   const uint64_t cap = Load(&gate.cap_us) * kMicrosecond;
   at_most_ = measured_ || work.key == 0 ? estimate_ : Max(estimate_, cap / kUnknownPart);
   WaitAtGate(static_cast<unsigned>(gpu), work.stream, at_most_);
-  const bool learn = (Load(&gate.flags) & ALIQUOT_GATE_LEARN) != 0;
-  if (learn && g_costs.WantsSample(work.key)) sample_ = BeginSample(work.key, work.stream);
+  if (!g_costs.WantsSample(work.key)) return;
+  const bool alone = (Load(&gate.flags) & ALIQUOT_GATE_LEARN) != 0;
+  const bool idle = ReckonedDone(static_cast<unsigned>(gpu), NowNs());
+  sample_ = BeginSample(work.key, work.stream, alone, idle);
 }
 
 void Passage::Submitted(bool taken) {
@@ -198,6 +200,16 @@ void Synchronised(CUstream stream, bool all) {
   Store(&status->idle_since_ns, now);
   Ring(ALIQUOT_IDLE, ALIQUOT_RING_IDLE, place, Load(&Control()->gpu[place].gate.gate),
        &g_rung[place].idle);
+}
+
+Synchronising::Synchronising() {
+  if (GatesFree() || (gpu_ = CurrentGpu()) < 0) return;
+  status_ = Status();
+  Add(&status_->gpu[gpu_].synchronising, 1u);
+}
+
+Synchronising::~Synchronising() {
+  if (status_ != nullptr) Add(&status_->gpu[gpu_].synchronising, ~0u);
 }
 
 void ForgetStream(CUstream stream) {

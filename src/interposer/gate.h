@@ -48,6 +48,19 @@ CUresult Gated(const Work& work, Submit submit) {
   return result;
 }
 
+// While it lives, this thread waits for the GPU: what it waits for is in flight however long that
+// takes.
+class Synchronising {
+ public:
+  Synchronising();
+  ~Synchronising();
+  Synchronising(const Synchronising&) = delete;
+  Synchronising& operator=(const Synchronising&) = delete;
+
+ private:
+  int gpu_ = -1;
+  aliquot_status* status_ = nullptr;  // null: not counted
+};
 // A synchronising call has returned: the stream has nothing left, or with `all` nothing in the
 // context has.
 void Synchronised(CUstream stream, bool all);

@@ -13,7 +13,9 @@ enum Path : uint64_t { kHost = 25'000, kDevice = 1'000'000, kAny = 50'000 };
 template <typename Submit>
 CUresult Large(uint64_t bytes, Path path, CUstream stream, Submit submit) {
   constexpr uint64_t kLeast = 1u << 20;
-  if (bytes < kLeast || GatesFree()) return submit();
+  if (GatesFree()) return submit();
+  const Synchronising synchronising;  // or it may do so: some of these wait for what is in flight
+  if (bytes < kLeast) return submit();
   return Gated({stream, 0, bytes * 1000 / path}, submit);
 }
 

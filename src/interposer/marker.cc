@@ -98,6 +98,10 @@ uint64_t InFlight(unsigned gpu, uint64_t now) {
   return sum;
 }
 
+bool ReckonedDone(unsigned gpu, uint64_t now) {
+  return now >= Load(&Status()->gpu[gpu].busy_until_ns);
+}
+
 void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t now,
                    uint64_t distance_ns) {
   aliquot_status_gpu* status = &Status()->gpu[gpu];
@@ -116,6 +120,9 @@ void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t n
   if (piece.measured) Add(&status->learnt_ns, piece.service_ns);
   Add(&status->launches, uint64_t{1});
   Store(&status->last_submit_ns, now);
+  // Estimates that are too high add up, but not beyond what markers show to be in flight.
+  const uint64_t until = Max(Load(&status->busy_until_ns), now) + piece.service_ns;
+  Store(&status->busy_until_ns, Min(until, now + InFlight(gpu, now)));
   Mark(gpu, stream, distance_ns);
 }
 

@@ -11,6 +11,8 @@ namespace aliquot::interposer {
 
 // Estimated nanoseconds of work that is not known to be done.
 uint64_t InFlight(unsigned gpu, uint64_t now);
+// Whether everything submitted is done if it took no longer than estimated.
+bool ReckonedDone(unsigned gpu, uint64_t now);
 // A piece of work that was submitted.
 struct Piece {
   uint64_t service_ns;   // what it is likely to cost

@@ -90,7 +90,7 @@ TEST(CostTable, LearnsAndForgets) {
   bool measured = true;
   EXPECT_EQ(costs->Estimate(5, 100, &measured), 100u);
   EXPECT_FALSE(measured);
-  for (int i = 0; i < 50; ++i) costs->Learn(5, 2000);
+  for (int i = 0; i < 50; ++i) costs->Learn(5, 2000, true);
   EXPECT_NEAR(static_cast<double>(costs->Estimate(5, 100, &measured)), 2000, 20);
   EXPECT_TRUE(measured);
   EXPECT_GT(costs->Estimate(6, 100, &measured), 1000u);  // the mean of all, not the guess
@@ -98,6 +98,41 @@ TEST(CostTable, LearnsAndForgets) {
   costs->Forget(5);
   costs->Estimate(5, 100, &measured);
   EXPECT_FALSE(measured);
+}
+
+// A context that was switched out in the middle of a measurement makes it longer by milliseconds.
+TEST(CostTable, WhatOthersHadAPartInDoesNotCount) {
+  for (const bool alone : {true, false}) {
+    auto costs = std::make_unique<CostTable>();
+    bool measured = false;
+    for (std::uint64_t i = 0; i < 200; ++i) {
+      costs->Learn(5, i % 3 == 0 ? 2'000'000 + i : 3000 + i % 7 * 100, alone);
+      if (i < 8) continue;
+      EXPECT_GE(costs->Estimate(5, 100, &measured), 3000u) << i;
+      EXPECT_LE(costs->Estimate(5, 100, &measured), 4500u) << i;
+    }
+    EXPECT_LE(costs->Estimate(6, 100, &measured), 4500u) << "what was never measured";
+  }
+}
+
+TEST(CostTable, WorkThatBecomesLongerIsSeen) {
+  for (const bool alone : {true, false}) {
+    auto costs = std::make_unique<CostTable>();
+    bool measured = false;
+    for (int i = 0; i < 20; ++i) costs->Learn(5, 1000, alone);
+    for (int i = 0; i < 24; ++i) costs->Learn(5, 8000, alone);
+    EXPECT_GE(costs->Estimate(5, 100, &measured), 7900u);
+    for (int i = 0; i < 24; ++i) costs->Learn(5, 1000, alone);
+    EXPECT_LE(costs->Estimate(5, 100, &measured), 1500u);
+  }
+}
+
+// Durations that differ by themselves have their mean, as far as it is near the least.
+TEST(CostTable, AMeanOfWhatIsAlike) {
+  auto costs = std::make_unique<CostTable>();
+  bool measured = false;
+  for (int i = 0; i < 100; ++i) costs->Learn(5, i % 2 == 0 ? 1000 : 1400, true);
+  EXPECT_NEAR(static_cast<double>(costs->Estimate(5, 100, &measured)), 1200, 100);
 }
 
 TEST(CostTable, KeysTellGridsApart) {

@@ -16,6 +16,9 @@ enum : uint32_t { kFree, kTaken, kPending };
 struct Sample {
   uint32_t state;
   uint64_t key;
+  bool alone;
+  uint64_t begun;    // when the launch began, if the GPU waited for it; else 0
+  uint64_t waited;   // how long the launch took then
   uint64_t context;  // of the events; a context takes its events with it
   CUevent start;
   CUevent end;
@@ -47,15 +50,26 @@ bool Prepare(Sample* sample) {
   return true;
 }
 
+// Of the time between the two events, what was the work's own. Where the launch was most of it,
+// some is left even if the clocks disagree.
+uint64_t WorkOf(uint64_t between, uint64_t launch) {
+  if (between / 4 > launch) return between;
+  return Max(Less(between, launch), between / 4);
+}
+
 }  // namespace
 
-int BeginSample(uint64_t key, CUstream stream) {
+int BeginSample(uint64_t key, CUstream stream, bool alone, bool idle) {
   if (AnyCapture()) return -1;
   for (int i = 0; i < kSamples; ++i) {
     Sample* sample = &g_samples[i];
     if (Load(&sample->state) != kFree || !Take(sample, kFree, kTaken)) continue;
     sample->key = key;
-    if (Prepare(sample) && real_record(sample->start, stream) == CUDA_SUCCESS) return i;
+    sample->alone = alone;
+    if (Prepare(sample) && real_record(sample->start, stream) == CUDA_SUCCESS) {
+      sample->begun = idle ? NowNs() : 0;
+      return i;
+    }
     sample->context = 0;
     StoreRelease(&sample->state, static_cast<uint32_t>(kFree));
     return -1;
@@ -65,6 +79,7 @@ int BeginSample(uint64_t key, CUstream stream) {
 
 void EndSample(int index, CUstream stream, bool taken) {
   Sample* sample = &g_samples[index];
+  sample->waited = sample->begun == 0 ? 0 : Less(NowNs(), sample->begun);
   if (taken && real_record(sample->end, stream) == CUDA_SUCCESS) {
     Add(&g_pending, 1u);
     StoreRelease(&sample->state, static_cast<uint32_t>(kPending));
@@ -87,7 +102,8 @@ void CollectSamples(CostTable* costs) {
     float milliseconds = 0;
     if (result == CUDA_SUCCESS &&
         real_elapsed(&milliseconds, sample.start, sample.end) == CUDA_SUCCESS) {
-      costs->Learn(sample.key, static_cast<uint64_t>(static_cast<double>(milliseconds) * 1e6));
+      const auto between = static_cast<uint64_t>(static_cast<double>(milliseconds) * 1e6);
+      costs->Learn(sample.key, WorkOf(between, sample.waited), sample.alone);
     } else {
       sample.context = 0;
     }

@@ -10,7 +10,10 @@
 namespace aliquot::interposer {
 
 // Before the work is submitted. The sample, or -1 if none can be taken now.
-int BeginSample(uint64_t key, CUstream stream);
+//   alone: nobody else is on the GPU.
+//   idle: nothing of the process should be in flight: the GPU then waits for the launch itself
+//         between the two events, and that is not the work's.
+int BeginSample(uint64_t key, CUstream stream, bool alone, bool idle);
 // After it; `taken`: the driver took it.
 void EndSample(int sample, CUstream stream, bool taken);
 // Learns from the samples that are complete. One relaxed load if none is on its way.

@@ -23,6 +23,7 @@ GpuModel::GpuModel(const std::vector<Load>& loads, Scheduler* scheduler, GpuCons
   for (const Load& load : loads) {
     Process process;
     process.load = load;
+    if (load.launch == Nanos(0)) process.load.launch = constants_.launch;
     process.ready = load.start;
     process.left = load.batch;
     process.next_arrival = load.start;
@@ -79,7 +80,21 @@ void GpuModel::Submit(std::size_t index) {
   }
   process.queue.push_back(kernel);
   process.estimate_in_flight += estimate;
-  process.ready = now_ + constants_.launch;
+  process.ready = now_ + process.load.launch;
+}
+
+// Its host has nothing to do until what is in flight is done.
+bool GpuModel::Waits(const Process& process) const {
+  if (process.queue.empty()) return false;
+  switch (process.load.kind) {
+    case Load::Kind::kSync:
+      return process.left == 0;
+    case Load::Kind::kPoisson:
+      return process.requests.empty();
+    case Load::Kind::kAsync:
+      return process.queue.size() >= kDepth;
+  }
+  return false;
 }
 
 void GpuModel::RunHosts() {
@@ -98,11 +113,10 @@ void GpuModel::FinishKernel(Process& process) {
   process.queue.pop_front();
   process.estimate_in_flight -= kernel.estimate;
   process.completed += kernel.estimate;
-  if (process.queue.empty()) process.idle_since = now_;
   if (kernel.arrival) process.latencies.push_back(now_ - *kernel.arrival);
   if (process.load.kind == Load::Kind::kSync && process.left == 0 && process.queue.empty()) {
     process.left = process.load.batch;
-    process.ready = now_ + process.load.gap + constants_.launch;
+    process.ready = now_ + process.load.gap + process.load.launch;
   }
 }
 
@@ -159,7 +173,7 @@ void GpuModel::StepScheduler() {
     ProcessSample sample;
     if (!process.load.silent) {
       sample = {!process.queue.empty(), process.blocked, process.estimate_in_flight,
-                process.completed, process.queue.empty() ? now_ - process.idle_since : Nanos(0)};
+                process.completed, process.blocked || Waits(process)};
     }
     scheduler_->Observe(i, sample);
   }

@@ -24,6 +24,7 @@ struct Load {
   Nanos kernel = std::chrono::microseconds(200);
   int batch = 1;
   Nanos gap{0};
+  Nanos launch{0};  // host time per submission; 0: as GpuConstants
   double rate_per_second = 0;
   Nanos start{0};
   Nanos stop = std::chrono::hours(1);
@@ -92,10 +93,10 @@ class GpuModel {
     bool dead = false;
     bool blocked = false;
     bool naps = false;  // at its cap, until `ready`
-    Nanos idle_since{0};
   };
 
   bool Works(const Process& process) const;
+  bool Waits(const Process& process) const;
   Nanos NextWork(const Process& process) const;
   bool WantsToSubmit(Process& process);
   void Submit(std::size_t index);
