@@ -97,12 +97,15 @@ void Scheduler::Step(Nanos now) {
 }
 
 void Scheduler::Classify(Nanos span) {
-  for (auto& [id, tenant] : tenants_) tenant.wants = tenant.in_flight = tenant.blocked = false;
+  for (auto& [id, tenant] : tenants_) {
+    tenant.wants = tenant.in_flight = tenant.blocked = tenant.open = false;
+  }
   for (const auto& [id, process] : processes_) {
     Tenant& tenant = tenants_.at(process.tenant);
     tenant.wants |= process.sample.want;
     tenant.in_flight |= process.sample.in_flight;
     tenant.blocked |= process.sample.blocked || process.sample.want;
+    tenant.open |= process.gate.open;
   }
   const double alpha = 1 - std::exp(-Ns(span) / Ns(tuning_.classify));
   const double fade = std::exp(-Ns(span) / Ns(tuning_.habit));
@@ -127,13 +130,16 @@ void Scheduler::Classify(Nanos span) {
     } else if (!Recently(tenant, tuning_.forget)) {
       tenant.active = false;
     }
-    if (!tenant.throttled) tenant.backlog += ((works ? 1.0 : 0.0) - tenant.backlog) * alpha;
+    // Whoever is shut out while another catches up looks as if it had work all the time.
+    if (!tenant.throttled && (tenant.open || !catch_up_)) {
+      tenant.backlog += ((works ? 1.0 : 0.0) - tenant.backlog) * alpha;
+    }
     const double charged = std::exchange(tenant.charged, 0.0);
-    if (span > Nanos(0)) {
+    if (span > Nanos(0) && tenant.open) {
       tenant.waits += ((tenant.blocked ? 1.0 : 0.0) - tenant.waits) * alpha;
       tenant.served += (charged / Ns(span) - tenant.served) * alpha;
     }
-    if (Hindered(tenant) || catch_up_ == id) tenant.last_hindered = now_;
+    if (!tenant.open || Hindered(tenant) || catch_up_ == id) tenant.last_hindered = now_;
     if (tenant.active && now_ - tenant.last_hindered >= tuning_.content) Lift(tenant);
     // One that rests is what it was when it worked: a neighbour that stopped for good must not
     // look like one that will be back in a moment.

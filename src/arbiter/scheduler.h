@@ -154,6 +154,7 @@ class Scheduler {
     bool wants = false;  // by the newest samples of its processes
     bool in_flight = false;
     bool blocked = false;
+    bool open = false;  // the gate of one of its processes
     double waits = 0;    // moving share of time with a thread blocked
     double served = 0;   // moving share of time that was charged
     double charged = 0;  // since the last Step, ns
