@@ -13,7 +13,8 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kLongestRefusal = 300;  // of 5,000 nodes, all must fit
+constexpr std::string_view kNvidiaPrefix = "nvidia.com/";  // of every label of ours and NVIDIA's
+constexpr std::size_t kLongestRefusal = 300;               // of 5,000 nodes, all must fit
 
 Deploy ReadDeploy(const json::object& given, std::string_view part) {
   const json::value* value = given.if_contains(std::string(kDeployPrefix) + std::string(part));
@@ -88,6 +89,31 @@ NodeFacts ReadNode(const kube::Object& object) {
       std::string(Member(ObjectAt(object, {"metadata", "annotations"}), labels::kConfigRefused)
                       .substr(0, kLongestRefusal));
   return facts;
+}
+
+kube::Object NodeExcerpt(const kube::Object& object) {
+  const std::string_view refusal =
+      Member(ObjectAt(object, {"metadata", "annotations"}), labels::kConfigRefused);
+  json::object kept;
+  bool nfd = false;
+  for (const auto& label : ObjectAt(object, {"metadata", "labels"})) {
+    const std::string_view key = label.key();
+    const bool of_nfd = key.starts_with(labels::kNfdPrefix);
+    const bool of_gpu = std::find(labels::kNfdGpuLabels.begin(), labels::kNfdGpuLabels.end(),
+                                  key) != labels::kNfdGpuLabels.end();
+    // One label of NFD's hundred says as well as all of them that it is there.
+    if (key.starts_with(kNvidiaPrefix) || of_gpu || (of_nfd && !nfd)) kept.insert(label);
+    nfd = nfd || of_nfd;
+  }
+  kube::Object out = {{"metadata", {{"labels", std::move(kept)}}},
+                      {"status", {{"conditions", ReadyConditions(object)}}}};
+  CopyAt(object, {"metadata", "name"}, out);
+  CopyAt(object, {"metadata", "resourceVersion"}, out);
+  if (!refusal.empty()) {
+    out["metadata"].as_object()["annotations"] = {
+        {labels::kConfigRefused, refusal.substr(0, kLongestRefusal)}};
+  }
+  return out;
 }
 
 Workload WorkloadOf(const NodeFacts& node, const PolicySpec& spec) {

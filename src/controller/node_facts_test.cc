@@ -186,6 +186,41 @@ PolicySpec AnySpec() {
   return spec;
 }
 
+RC_GTEST_PROP(NodeExcerpts, SayWhatTheNodeSays, ()) {
+  LabelMap labels = AnyLabels();
+  labels["feature.node.kubernetes.io/cpu-model.id"] = "1";
+  labels["kubernetes.io/os"] = "linux";
+  LabelMap notes = {{"example.com/note", "long"}};
+  if (*rc::gen::arbitrary<bool>()) notes["aliquot.dev/config-refused"] = std::string(400, 'x');
+  kube::Object node = TestNode("n", labels, *rc::gen::arbitrary<bool>(), notes);
+  node["metadata"].as_object()["resourceVersion"] = "7";
+  node["status"].as_object()["images"] = {{{"names", {"a", "b"}}, {"sizeBytes", 1}}};
+  const kube::Object excerpt = NodeExcerpt(node);
+  RC_ASSERT(ReadNode(excerpt) == ReadNode(node));
+  RC_ASSERT(TextAt(excerpt, {"metadata", "name"}) == "n");
+  RC_ASSERT(TextAt(excerpt, {"metadata", "resourceVersion"}) == "7");
+  RC_ASSERT(NodeExcerpt(excerpt) == excerpt);
+}
+
+TEST(NodeExcerpts, LeaveOutWhatNodesAreLargeWith) {
+  LabelMap labels = {{"nvidia.com/gpu.product", "A100"}, {"kubernetes.io/os", "linux"}};
+  for (int i = 0; i < 100; ++i) {
+    labels["feature.node.kubernetes.io/cpu-" + std::to_string(i)] = "true";
+  }
+  kube::Object node = TestNode("n", labels, true, {{"note", "long"}});
+  node["spec"] = {{"podCIDR", "10.0.0.0/24"}};
+  node["status"].as_object()["images"] = {{{"names", {"a", "b"}}}};
+  node["status"].as_object()["conditions"].as_array().push_back(
+      {{"type", "DiskPressure"}, {"status", "False"}, {"message", "long"}});
+  EXPECT_EQ(NodeExcerpt(node), boost::json::parse(R"({
+                "metadata": {"name": "n", "labels": {"nvidia.com/gpu.product": "A100",
+                             "feature.node.kubernetes.io/cpu-0": "true"}},
+                "status": {"conditions": [{"type": "Ready", "status": "True"}]}})"));
+  // What is no node does no harm.
+  EXPECT_EQ(ReadNode(NodeExcerpt({{"metadata", 1}, {"status", {{"conditions", {1}}}}})),
+            NodeFacts());
+}
+
 RC_GTEST_PROP(NodeLabels, OnePlanIsEnoughAndChoicesOfOthersStay, ()) {
   const LabelMap labels = AnyLabels();
   const PolicySpec spec = AnySpec();

@@ -2,12 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kube/api_core.h"
 
+#include <boost/json/value.hpp>
 #include <utility>
+
+#include "kube/list_stream.h"
 
 namespace aliquot::kube {
 namespace {
 
 constexpr std::chrono::seconds kMostRetryAfter{10};
+constexpr std::size_t kMostRefusal = 64u << 10;  // bytes read of why a list is refused
 
 // One request until it is answered for good. Runs on the thread of whoever calls next: first the
 // caller's, then the http client's, then, after a pause, the executor's; never on two at once.
@@ -30,10 +34,15 @@ class CallInProgress : public std::enable_shared_from_this<CallInProgress> {
     request.repeatable = request_.repeatable;
     request.total = std::max(Left(), std::chrono::milliseconds(1));
     request.idle = request.total;
-    core_->http().Send(std::move(request),
-                       [self = shared_from_this()](Result<http::ClientResponse> response) {
-                         self->OnResponse(std::move(response));
-                       });
+    if (request_.sink) request.body_limit = 0;
+    answer_ = {};
+    http::StreamHandler handler;
+    handler.on_head = [self = shared_from_this()](http::ResponseHead head) {
+      self->answer_.head = std::move(head);
+    };
+    handler.on_data = [self = shared_from_this()](std::string_view data) { self->OnData(data); };
+    handler.on_end = [self = shared_from_this()](Status status) { self->OnEnd(status); };
+    core_->http().Stream(std::move(request), std::move(handler));
   }
 
  private:
@@ -41,19 +50,34 @@ class CallInProgress : public std::enable_shared_from_this<CallInProgress> {
     return std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - core_->clock().Now());
   }
 
-  void OnResponse(Result<http::ClientResponse> response) {
-    if (!response.ok()) {
-      ++core_->counters.failures;
-      return Finish(response.error());
+  bool succeeded() const { return answer_.head.status < 300; }
+
+  void OnData(std::string_view data) {
+    if (!request_.sink) {
+      answer_.body.append(data);
+    } else if (!succeeded()) {
+      if (answer_.body.size() < kMostRefusal) answer_.body.append(data);
+    } else if (sunk_.ok()) {
+      sunk_ = request_.sink(data);
     }
-    const int status = response->head.status;
-    if (status < 300) return Finish(ParseJson(response->body));
+  }
+
+  void OnEnd(const Status& ended) {
+    if (!ended.ok()) {
+      ++core_->counters.failures;
+      return Finish(ended.error());
+    }
+    const int status = answer_.head.status;
+    if (succeeded()) {
+      if (!sunk_.ok()) return Finish(sunk_.error());
+      return Finish(request_.sink ? boost::json::value() : ParseJson(answer_.body));
+    }
     ++core_->counters.failures;
     if (status == 401 && !std::exchange(refreshed_, true) && core_->credentials().Refresh(used_)) {
       return Attempt();
     }
     if (status == 429 || status == 503) {
-      const auto asked = RetryAfter(response->head.Find("Retry-After"));
+      const auto asked = RetryAfter(answer_.head.Find("Retry-After"));
       if (asked && *asked < kMostRetryAfter) {
         // A little longer, so that those who were sent away together do not come back together.
         const auto wait = std::chrono::milliseconds(static_cast<std::int64_t>(
@@ -61,7 +85,7 @@ class CallInProgress : public std::enable_shared_from_this<CallInProgress> {
         if (wait < Left()) return Later(wait);
       }
     }
-    Finish(ErrorOfStatus(status, response->body));
+    Finish(ErrorOfStatus(status, answer_.body));
   }
 
   void Later(std::chrono::milliseconds wait) {
@@ -82,6 +106,8 @@ class CallInProgress : public std::enable_shared_from_this<CallInProgress> {
   const Clock::TimePoint deadline_;
   Credentials::Present used_;
   bool refreshed_ = false;
+  http::ClientResponse answer_;  // to the present attempt
+  Status sunk_;                  // what the sink said
 };
 
 // Pages of a list. Runs on the executor.
@@ -108,24 +134,26 @@ class ListInProgress : public std::enable_shared_from_this<ListInProgress> {
     ApiRequest request;
     request.path = WithQuery(*path, query);
     request.context = "list " + selection_.resource.plural;
+    const auto decoder = std::make_shared<ListDecoder>(selection_.excerpt);
+    request.sink = [decoder](std::string_view bytes) { return decoder->Feed(bytes); };
     Call(core_, std::move(request), on_,
-         [self = shared_from_this(), first = next.empty()](Result<boost::json::value> answer) {
-           self->OnPage(std::move(answer), first);
+         [self = shared_from_this(), decoder,
+          first = next.empty()](const Result<boost::json::value>& answer) {
+           if (!answer.ok()) return self->OnRefused(answer.error(), first);
+           self->OnPage(decoder->Finish());
          });
   }
 
  private:
-  void OnPage(Result<boost::json::value> answer, bool first) {
-    if (!answer.ok()) {
-      // The server forgot the list between two pages; all at once cannot fail that way.
-      if (answer.error().code == Code::kOutOfRange && !first) {
-        limit_ = 0;
-        list_ = {};
-        return Fetch("");
-      }
-      return done_(answer.error());
-    }
-    auto page = ReadPage(std::move(*answer));
+  void OnRefused(const Error& error, bool first) {
+    if (error.code != Code::kOutOfRange || first) return done_(error);
+    // The server forgot the list between two pages; all at once cannot fail that way.
+    limit_ = 0;
+    list_ = {};
+    Fetch("");
+  }
+
+  void OnPage(Result<ListPage> page) {
     if (!page.ok()) return done_(page.error().In("list " + selection_.resource.plural));
     list_.version = page->version;
     list_.items.insert(list_.items.end(), std::make_move_iterator(page->items.begin()),
