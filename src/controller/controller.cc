@@ -203,6 +203,7 @@ void Controller::Reconcile() {
       observed_.errors["configmap " + name] = feed.outage();
     }
   }
+  queue_.clear();  // planned anew; two plans for thousands of nodes would be in memory at once
   Actions actions = Plan(observed_, kube::FormatTime(deps_.clock.WallNow()));
   WatchConfigMaps(actions.config_maps);
   // Half of the picture would be told as trouble.

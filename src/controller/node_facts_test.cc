@@ -20,7 +20,8 @@ using testing::Pair;
 using testing::UnorderedElementsAre;
 
 LabelChanges PlanFor(const LabelMap& labels, const PolicySpec& spec = {}) {
-  return PlanLabels(ReadNode(TestNode("n", labels)), spec);
+  // As the controller gets it: a label that the excerpt forgets is not there.
+  return PlanLabels(ReadNode(NodeExcerpt(TestNode("n", labels))), spec);
 }
 
 LabelMap Applied(LabelMap labels, const LabelChanges& changes) {
@@ -166,7 +167,12 @@ LabelMap AnyLabels() {
   maybe("nvidia.com/gpu.present", {"true", "false", ""});
   maybe("feature.node.kubernetes.io/pci-10de.present", {"true", "false"});
   maybe("nvidia.com/mig.capable", {"true", "false"});
+  maybe("nvidia.com/gpu.product", {"NVIDIA-A100", "NVIDIA-L40S"});
+  maybe("nvidia.com/vgpu.host-driver-version", {"550"});
+  maybe("nvidia.com/gpu.slices.gi", {"1"});
+  maybe("nvidia.com/device-plugin.config", {"any"});
   maybe("nvidia.com/mig.config", {"all-1g.5gb", ""});
+  maybe("nvidia.com/mig.config.state", {"success", "failed", "pending", "rebooting"});
   maybe("nvidia.com/mig-1g.5gb.count", {"0", "7"});
   maybe("nvidia.com/gpu.workload.config", {"container", "vm-vgpu", "?"});
   maybe("nvidia.com/gpu.deploy.operands", {"true", "false"});
@@ -203,7 +209,9 @@ RC_GTEST_PROP(NodeExcerpts, SayWhatTheNodeSays, ()) {
 }
 
 TEST(NodeExcerpts, LeaveOutWhatNodesAreLargeWith) {
-  LabelMap labels = {{"nvidia.com/gpu.product", "A100"}, {"kubernetes.io/os", "linux"}};
+  LabelMap labels = {{"nvidia.com/gpu.product", "A100"},
+                     {"nvidia.com/gpu.memory", "40960"},
+                     {"kubernetes.io/os", "linux"}};
   for (int i = 0; i < 100; ++i) {
     labels["feature.node.kubernetes.io/cpu-" + std::to_string(i)] = "true";
   }

@@ -34,15 +34,11 @@ class CallInProgress : public std::enable_shared_from_this<CallInProgress> {
     request.repeatable = request_.repeatable;
     request.total = std::max(Left(), std::chrono::milliseconds(1));
     request.idle = request.total;
-    if (request_.sink) request.body_limit = 0;
-    answer_ = {};
-    http::StreamHandler handler;
-    handler.on_head = [self = shared_from_this()](http::ResponseHead head) {
-      self->answer_.head = std::move(head);
-    };
-    handler.on_data = [self = shared_from_this()](std::string_view data) { self->OnData(data); };
-    handler.on_end = [self = shared_from_this()](Status status) { self->OnEnd(status); };
-    core_->http().Stream(std::move(request), std::move(handler));
+    if (request_.sink) return Stream(std::move(request));
+    core_->http().Send(std::move(request),
+                       [self = shared_from_this()](Result<http::ClientResponse> response) {
+                         self->OnResponse(std::move(response));
+                       });
   }
 
  private:
@@ -50,34 +46,42 @@ class CallInProgress : public std::enable_shared_from_this<CallInProgress> {
     return std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - core_->clock().Now());
   }
 
-  bool succeeded() const { return answer_.head.status < 300; }
-
-  void OnData(std::string_view data) {
-    if (!request_.sink) {
-      answer_.body.append(data);
-    } else if (!succeeded()) {
-      if (answer_.body.size() < kMostRefusal) answer_.body.append(data);
-    } else if (sunk_.ok()) {
-      sunk_ = request_.sink(data);
-    }
+  // Of a success the body goes to the sink, of a refusal into the response.
+  void Stream(http::ClientRequest request) {
+    request.body_limit = 0;
+    const auto response = std::make_shared<http::ClientResponse>();
+    http::StreamHandler handler;
+    handler.on_head = [response](http::ResponseHead head) { response->head = std::move(head); };
+    handler.on_data = [self = shared_from_this(), response](std::string_view data) {
+      if (response->head.status >= 300) {
+        if (response->body.size() < kMostRefusal) response->body.append(data);
+      } else if (self->sunk_.ok()) {
+        self->sunk_ = self->request_.sink(data);
+      }
+    };
+    handler.on_end = [self = shared_from_this(), response](Status status) {
+      if (!status.ok()) return self->OnResponse(status.error());
+      self->OnResponse(std::move(*response));
+    };
+    core_->http().Stream(std::move(request), std::move(handler));
   }
 
-  void OnEnd(const Status& ended) {
-    if (!ended.ok()) {
+  void OnResponse(Result<http::ClientResponse> response) {
+    if (!response.ok()) {
       ++core_->counters.failures;
-      return Finish(ended.error());
+      return Finish(response.error());
     }
-    const int status = answer_.head.status;
-    if (succeeded()) {
-      if (!sunk_.ok()) return Finish(sunk_.error());
-      return Finish(request_.sink ? boost::json::value() : ParseJson(answer_.body));
+    const int status = response->head.status;
+    if (status < 300 && request_.sink) {
+      return Finish(sunk_.ok() ? Result<boost::json::value>(nullptr) : sunk_.error());
     }
+    if (status < 300) return Finish(ParseJson(response->body));
     ++core_->counters.failures;
     if (status == 401 && !std::exchange(refreshed_, true) && core_->credentials().Refresh(used_)) {
       return Attempt();
     }
     if (status == 429 || status == 503) {
-      const auto asked = RetryAfter(answer_.head.Find("Retry-After"));
+      const auto asked = RetryAfter(response->head.Find("Retry-After"));
       if (asked && *asked < kMostRetryAfter) {
         // A little longer, so that those who were sent away together do not come back together.
         const auto wait = std::chrono::milliseconds(static_cast<std::int64_t>(
@@ -85,7 +89,7 @@ class CallInProgress : public std::enable_shared_from_this<CallInProgress> {
         if (wait < Left()) return Later(wait);
       }
     }
-    Finish(ErrorOfStatus(status, answer_.body));
+    Finish(ErrorOfStatus(status, response->body));
   }
 
   void Later(std::chrono::milliseconds wait) {
@@ -106,8 +110,7 @@ class CallInProgress : public std::enable_shared_from_this<CallInProgress> {
   const Clock::TimePoint deadline_;
   Credentials::Present used_;
   bool refreshed_ = false;
-  http::ClientResponse answer_;  // to the present attempt
-  Status sunk_;                  // what the sink said
+  Status sunk_;  // what the sink said
 };
 
 // Pages of a list. Runs on the executor.
