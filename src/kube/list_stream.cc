@@ -71,6 +71,8 @@ Status ListDecoder::TakeRest(char c) {
     } else if (was_in_string && !rest_depth_.in_string()) {
       name_ = rest_.substr(name_begin_, rest_.size() - 1 - name_begin_);
     } else if (!was_in_string && c == ':') {
+      // A name in disguise could be "items" once more.
+      if (name_.find('\\') != std::string::npos) return NoList();
       at_items_ = name_ == "items";
       if (at_items_ && std::exchange(had_items_, true)) return NoList();
     } else if (!was_in_string && c == ',') {

@@ -117,6 +117,7 @@ TEST(ListDecoder, RefusesWhatIsNoList) {
                           R"({"items": [{}]]})",
                           R"({"items": [{}]} {})",
                           R"({"items": [{}], "items": [{}]})",
+                          R"({"items": [{}], "it\u0065ms": []})",
                           R"({"items": [{"a": b}]})",
                           R"(["items": [{}]])",
                           R"({"items": [{}], "kind": )",
