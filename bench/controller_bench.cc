@@ -8,8 +8,11 @@
 
 #include <boost/json/serialize.hpp>
 #include <chrono>
+#include <initializer_list>
+#include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "base/file.h"
 #include "bench/agent_rig.h"
@@ -24,6 +27,8 @@ namespace json = boost::json;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
+// Policies, nodes, the agent's DaemonSet and its pods. A watch begins when its list is there.
+constexpr std::size_t kWatches = 4;
 constexpr double kNodeReports = 300;  // seconds between two reports of a kubelet's unchanged status
 
 double Since(steady_clock::time_point begin) {
@@ -40,6 +45,38 @@ double PeakMib(pid_t pid) {
 
 std::string NodeName(int index) { return fmt::format("gpu-node-{:05}.example.internal", index); }
 
+// With the labels of NVIDIA's GPU Feature Discovery, beside those of Node Feature Discovery.
+kube::Object GpuNode(int index) {
+  kube::Object node = RealisticNode(NodeName(index));
+  json::object& labels = node["metadata"].as_object()["labels"].as_object();
+  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"cuda.driver-version.full", "580.65.06"},
+           {"cuda.driver-version.major", "580"},
+           {"cuda.driver-version.minor", "65"},
+           {"cuda.driver-version.revision", "06"},
+           {"cuda.runtime-version.full", "13.0"},
+           {"cuda.runtime-version.major", "13"},
+           {"cuda.runtime-version.minor", "0"},
+           {"gfd.timestamp", "1760000000"},
+           {"gpu.compute.major", "8"},
+           {"gpu.compute.minor", "9"},
+           {"gpu.count", "8"},
+           {"gpu.family", "ada-lovelace"},
+           {"gpu.machine", "PowerEdge-R760xa"},
+           {"gpu.memory", "46068"},
+           {"gpu.mode", "compute"},
+           {"gpu.product", "NVIDIA-L40S"},
+           {"gpu.replicas", "1"},
+           {"gpu.sharing-strategy", "none"},
+           {"mig.capable", "false"},
+           {"mig.strategy", "single"},
+           {"mps.capable", "false"},
+           {"vgpu.present", "false"}}) {
+    labels[fmt::format("nvidia.com/{}", name)] = value;
+  }
+  return node;
+}
+
 kube::Object ReadyPod(int index) {
   return {{"metadata",
            {{"name", fmt::format("aliquot-agent-{:05}", index)},
@@ -52,7 +89,7 @@ kube::Object ReadyPod(int index) {
 
 void Fill(kube::FakeCluster& cluster, int nodes) {
   for (int i = 0; i < nodes; ++i) {
-    Require(cluster.Put(kube::kNodes, RealisticNode(NodeName(i))).ok(), "cannot make a node");
+    Require(cluster.Put(kube::kNodes, GpuNode(i)).ok(), "cannot make a node");
     Require(cluster.Put(kube::kPods, ReadyPod(i)).ok(), "cannot make a pod");
   }
   const kube::Object daemon_set = {
@@ -115,6 +152,15 @@ void Beat(kube::FakeCluster& cluster, int nodes, seconds duration) {
   }
 }
 
+std::unique_ptr<cli::ChildProcess> StartController(const std::string& program,
+                                                   const ClusterRig& rig) {
+  auto controller = cli::ChildProcess::Start(
+      {"controller", "--listen=", "--namespace", kNamespace, "--kubeconfig", rig.kubeconfig()}, {},
+      rig.directory() + "/log", program);
+  Require(controller.ok(), "cannot start the controller");
+  return *std::move(controller);
+}
+
 void Run(const std::string& program, int nodes, int rest, Report& report) {
   ClusterRig rig(false);
   kube::FakeCluster& cluster = rig.cluster();
@@ -122,13 +168,10 @@ void Run(const std::string& program, int nodes, int rest, Report& report) {
   Fill(cluster, nodes);
 
   report.Section(fmt::format("Controller with {} nodes of {} KiB", nodes,
-                             json::serialize(RealisticNode(NodeName(0))).size() / 1024));
+                             json::serialize(GpuNode(0)).size() / 1024));
   auto begin = steady_clock::now();
-  auto controller = cli::ChildProcess::Start(
-      {"controller", "--listen=", "--namespace", kNamespace, "--kubeconfig", rig.kubeconfig()}, {},
-      rig.directory() + "/log", program);
-  Require(controller.ok(), "cannot start the controller");
-  const pid_t pid = (*controller)->pid();
+  auto controller = StartController(program, rig);
+  pid_t pid = controller->pid();
   Await([&] { return StateOf(cluster) == "ready" && Labelled(cluster) == nodes; }, "the labels");
   report.Line("start to every node labelled and the policy ready",
               fmt::format("{:.2f} s, {:.0f} nodes/s", Since(begin), nodes / Since(begin)));
@@ -153,6 +196,15 @@ void Run(const std::string& program, int nodes, int rest, Report& report) {
                                               per_minute(server.requests().size() - requests),
                                               per_minute(LeaseRequests(server) - lease)));
 
+  Require(controller->Stop() == 0, "the controller did not end well");
+  Await([&] { return server.streams() == 0; }, "the watches to end");
+  controller = StartController(program, rig);
+  pid = controller->pid();
+  Await([&] { return server.streams() == kWatches; }, "the lists");
+  std::this_thread::sleep_for(seconds(5));
+  report.Line("resident at most, started again, nothing to write",
+              fmt::format("{:.1f} MiB", PeakMib(pid)));
+
   begin = steady_clock::now();
   const json::value patch = {
       {"spec", {{"sandboxWorkloads", {{"enabled", true}, {"defaultWorkload", "vm-passthrough"}}}}}};
@@ -164,7 +216,7 @@ void Run(const std::string& program, int nodes, int rest, Report& report) {
   Await([&] { return Labelled(cluster) == 0; }, "the labels to go");
   report.Line("policy changed to other labels on every node",
               fmt::format("{:.2f} s, {:.0f} nodes/s", Since(begin), nodes / Since(begin)));
-  Require((*controller)->Stop() == 0, "the controller did not end well");
+  Require(controller->Stop() == 0, "the controller did not end well");
 }
 
 }  // namespace

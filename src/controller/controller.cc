@@ -50,10 +50,10 @@ void Controller::StartWatches() {
     feed.Start(deps_.client, std::move(selection), deps_.executor);
   };
   start({kube::kClusterPolicies, "", "", ""}, PolicyTakers());
-  start({kube::kNodes, "", "", ""}, NodeTakers());
+  start({kube::kNodes, "", "", "", NodeExcerpt}, NodeTakers());
   start({kube::kDaemonSets, options_.ns, "", "metadata.name=" + options_.daemon_set},
         DaemonSetTakers());
-  start({kube::kPods, options_.ns, options_.agent_selector, ""}, PodTakers());
+  start({kube::kPods, options_.ns, options_.agent_selector, "", AgentPodExcerpt}, PodTakers());
 }
 
 Feed::Takers Controller::PolicyTakers() {
@@ -203,6 +203,7 @@ void Controller::Reconcile() {
       observed_.errors["configmap " + name] = feed.outage();
     }
   }
+  queue_.clear();  // planned anew; two plans for thousands of nodes would be in memory at once
   Actions actions = Plan(observed_, kube::FormatTime(deps_.clock.WallNow()));
   WatchConfigMaps(actions.config_maps);
   // Half of the picture would be told as trouble.

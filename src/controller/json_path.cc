@@ -43,6 +43,28 @@ std::string_view Member(const json::object& object, std::string_view key) {
                                                 : std::string_view();
 }
 
+void CopyAt(const json::object& from, Path path, json::object& to) {
+  const json::value* found = Find(from, path);
+  if (found == nullptr) return;
+  json::object* at = &to;
+  for (const std::string_view* key = path.begin(); key + 1 != path.end(); ++key) {
+    json::value& next = (*at)[*key];
+    at = next.is_object() ? &next.get_object() : &next.emplace_object();
+  }
+  (*at)[*(path.end() - 1)] = *found;
+}
+
+json::array ReadyConditions(const json::object& object) {
+  json::array ready;
+  const json::value* conditions = Find(object, {"status", "conditions"});
+  if (conditions == nullptr || !conditions->is_array()) return ready;
+  for (const json::value& condition : conditions->get_array()) {
+    if (!condition.is_object() || Member(condition.get_object(), "type") != "Ready") continue;
+    ready.push_back({{"type", "Ready"}, {"status", Member(condition.get_object(), "status")}});
+  }
+  return ready;
+}
+
 bool SaysNothing(const json::value& value) {
   switch (value.kind()) {
     case json::kind::null:

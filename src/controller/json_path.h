@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <cstdint>
@@ -23,6 +24,10 @@ std::string TextAt(const boost::json::object& object, Path path);
 std::int64_t NumberAt(const boost::json::object& object, Path path);
 // The text of member `key`; empty if absent. For label and annotation maps.
 std::string_view Member(const boost::json::object& object, std::string_view key);
+// Puts what is at `path` of `from`, if there is anything, at the same place of `to`.
+void CopyAt(const boost::json::object& from, Path path, boost::json::object& to);
+// Of status.conditions those of type Ready, with nothing but type and status.
+boost::json::array ReadyConditions(const boost::json::object& object);
 // Whether a value says nothing: null, "", [], {}, or an object of such.
 bool SaysNothing(const boost::json::value& value);
 

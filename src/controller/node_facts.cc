@@ -13,6 +13,26 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::string_view kProductLabel = "nvidia.com/gpu.product";
+constexpr std::string_view kVgpuGuestLabel = "nvidia.com/vgpu.host-driver-version";
+constexpr std::string_view kGpuInstancesLabel = "nvidia.com/gpu.slices.gi";
+constexpr std::string_view kMigDevicesPrefix = "nvidia.com/mig-";
+
+// Of ReadNode's labels those that are known by name; the others are known by prefix.
+constexpr std::array kReadLabels = {labels::kGpuPresent,
+                                    labels::kNfdGpuLabels[0],
+                                    labels::kNfdGpuLabels[1],
+                                    labels::kNfdGpuLabels[2],
+                                    kOperandsLabel,
+                                    kWorkloadLabel,
+                                    kConfigLabel,
+                                    kMigConfigLabel,
+                                    kMigStateLabel,
+                                    kMigCapableLabel,
+                                    kProductLabel,
+                                    kVgpuGuestLabel,
+                                    kGpuInstancesLabel};
+
 constexpr std::size_t kLongestRefusal = 300;  // of 5,000 nodes, all must fit
 
 Deploy ReadDeploy(const json::object& given, std::string_view part) {
@@ -37,9 +57,9 @@ bool IsReady(const kube::Object& object) {
 
 // As the operator decides it: the label if it is there, else by the product; never a vGPU guest.
 bool MigCapable(const json::object& given) {
-  if (given.contains("nvidia.com/vgpu.host-driver-version")) return false;
+  if (given.contains(kVgpuGuestLabel)) return false;
   if (given.contains(kMigCapableLabel)) return Member(given, kMigCapableLabel) == "true";
-  const std::string product = ToLower(Member(given, "nvidia.com/gpu.product"));
+  const std::string product = ToLower(Member(given, kProductLabel));
   for (const char* family : {"h100", "a100", "a30"}) {
     if (product.find(family) != std::string::npos) return true;
   }
@@ -48,10 +68,10 @@ bool MigCapable(const json::object& given) {
 
 // Labels that only nodes with MIG devices have, under the strategies single and mixed.
 bool ShowsMigDevices(const json::object& given) {
-  if (given.contains("nvidia.com/gpu.slices.gi")) return true;
+  if (given.contains(kGpuInstancesLabel)) return true;
   return std::any_of(given.begin(), given.end(), [](const auto& label) {
     const std::string_view key = label.key();
-    return key.starts_with("nvidia.com/mig-") && key.ends_with(".count") && label.value() != "0";
+    return key.starts_with(kMigDevicesPrefix) && key.ends_with(".count") && label.value() != "0";
   });
 }
 
@@ -88,6 +108,32 @@ NodeFacts ReadNode(const kube::Object& object) {
       std::string(Member(ObjectAt(object, {"metadata", "annotations"}), labels::kConfigRefused)
                       .substr(0, kLongestRefusal));
   return facts;
+}
+
+kube::Object NodeExcerpt(const kube::Object& object) {
+  const std::string_view refusal =
+      Member(ObjectAt(object, {"metadata", "annotations"}), labels::kConfigRefused);
+  json::object kept;
+  bool nfd = false;
+  for (const auto& label : ObjectAt(object, {"metadata", "labels"})) {
+    const std::string_view key = label.key();
+    const bool of_nfd = key.starts_with(labels::kNfdPrefix);
+    // One label of NFD's hundred says as well as all of them that it is there.
+    if (std::find(kReadLabels.begin(), kReadLabels.end(), key) != kReadLabels.end() ||
+        key.starts_with(kDeployPrefix) || key.starts_with(kMigDevicesPrefix) || (of_nfd && !nfd)) {
+      kept.insert(label);
+    }
+    nfd = nfd || of_nfd;
+  }
+  kube::Object out = {{"metadata", {{"labels", std::move(kept)}}},
+                      {"status", {{"conditions", ReadyConditions(object)}}}};
+  CopyAt(object, {"metadata", "name"}, out);
+  CopyAt(object, {"metadata", "resourceVersion"}, out);
+  if (!refusal.empty()) {
+    out["metadata"].as_object()["annotations"] = {
+        {labels::kConfigRefused, refusal.substr(0, kLongestRefusal)}};
+  }
+  return out;
 }
 
 Workload WorkloadOf(const NodeFacts& node, const PolicySpec& spec) {

@@ -70,6 +70,8 @@ struct NodeFacts {
 };
 
 NodeFacts ReadNode(const kube::Object& object);
+// Of a Node its name, its version and what ReadNode reads: a kibibyte or two. A kube::Excerpt.
+kube::Object NodeExcerpt(const kube::Object& object);
 
 struct Node {
   NodeFacts facts;

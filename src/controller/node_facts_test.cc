@@ -20,7 +20,8 @@ using testing::Pair;
 using testing::UnorderedElementsAre;
 
 LabelChanges PlanFor(const LabelMap& labels, const PolicySpec& spec = {}) {
-  return PlanLabels(ReadNode(TestNode("n", labels)), spec);
+  // As the controller gets it: a label that the excerpt forgets is not there.
+  return PlanLabels(ReadNode(NodeExcerpt(TestNode("n", labels))), spec);
 }
 
 LabelMap Applied(LabelMap labels, const LabelChanges& changes) {
@@ -166,7 +167,12 @@ LabelMap AnyLabels() {
   maybe("nvidia.com/gpu.present", {"true", "false", ""});
   maybe("feature.node.kubernetes.io/pci-10de.present", {"true", "false"});
   maybe("nvidia.com/mig.capable", {"true", "false"});
+  maybe("nvidia.com/gpu.product", {"NVIDIA-A100", "NVIDIA-L40S"});
+  maybe("nvidia.com/vgpu.host-driver-version", {"550"});
+  maybe("nvidia.com/gpu.slices.gi", {"1"});
+  maybe("nvidia.com/device-plugin.config", {"any"});
   maybe("nvidia.com/mig.config", {"all-1g.5gb", ""});
+  maybe("nvidia.com/mig.config.state", {"success", "failed", "pending", "rebooting"});
   maybe("nvidia.com/mig-1g.5gb.count", {"0", "7"});
   maybe("nvidia.com/gpu.workload.config", {"container", "vm-vgpu", "?"});
   maybe("nvidia.com/gpu.deploy.operands", {"true", "false"});
@@ -184,6 +190,43 @@ PolicySpec AnySpec() {
   spec.default_workload =
       *rc::gen::element(Workload::kContainer, Workload::kVmPassthrough, Workload::kVmVgpu);
   return spec;
+}
+
+RC_GTEST_PROP(NodeExcerpts, SayWhatTheNodeSays, ()) {
+  LabelMap labels = AnyLabels();
+  labels["feature.node.kubernetes.io/cpu-model.id"] = "1";
+  labels["kubernetes.io/os"] = "linux";
+  LabelMap notes = {{"example.com/note", "long"}};
+  if (*rc::gen::arbitrary<bool>()) notes["aliquot.dev/config-refused"] = std::string(400, 'x');
+  kube::Object node = TestNode("n", labels, *rc::gen::arbitrary<bool>(), notes);
+  node["metadata"].as_object()["resourceVersion"] = "7";
+  node["status"].as_object()["images"] = {{{"names", {"a", "b"}}, {"sizeBytes", 1}}};
+  const kube::Object excerpt = NodeExcerpt(node);
+  RC_ASSERT(ReadNode(excerpt) == ReadNode(node));
+  RC_ASSERT(TextAt(excerpt, {"metadata", "name"}) == "n");
+  RC_ASSERT(TextAt(excerpt, {"metadata", "resourceVersion"}) == "7");
+  RC_ASSERT(NodeExcerpt(excerpt) == excerpt);
+}
+
+TEST(NodeExcerpts, LeaveOutWhatNodesAreLargeWith) {
+  LabelMap labels = {{"nvidia.com/gpu.product", "A100"},
+                     {"nvidia.com/gpu.memory", "40960"},
+                     {"kubernetes.io/os", "linux"}};
+  for (int i = 0; i < 100; ++i) {
+    labels["feature.node.kubernetes.io/cpu-" + std::to_string(i)] = "true";
+  }
+  kube::Object node = TestNode("n", labels, true, {{"note", "long"}});
+  node["spec"] = {{"podCIDR", "10.0.0.0/24"}};
+  node["status"].as_object()["images"] = {{{"names", {"a", "b"}}}};
+  node["status"].as_object()["conditions"].as_array().push_back(
+      {{"type", "DiskPressure"}, {"status", "False"}, {"message", "long"}});
+  EXPECT_EQ(NodeExcerpt(node), boost::json::parse(R"({
+                "metadata": {"name": "n", "labels": {"nvidia.com/gpu.product": "A100",
+                             "feature.node.kubernetes.io/cpu-0": "true"}},
+                "status": {"conditions": [{"type": "Ready", "status": "True"}]}})"));
+  // What is no node does no harm.
+  EXPECT_EQ(ReadNode(NodeExcerpt({{"metadata", 1}, {"status", {{"conditions", {1}}}}})),
+            NodeFacts());
 }
 
 RC_GTEST_PROP(NodeLabels, OnePlanIsEnoughAndChoicesOfOthersStay, ()) {

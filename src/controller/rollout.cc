@@ -64,6 +64,19 @@ DaemonSet ReadDaemonSet(const kube::Object& object) {
   return set;
 }
 
+kube::Object AgentPodExcerpt(const kube::Object& object) {
+  kube::Object out = {{"status", {{"conditions", ReadyConditions(object)}}}};
+  CopyAt(object, {"metadata", "name"}, out);
+  CopyAt(object, {"metadata", "deletionTimestamp"}, out);
+  CopyAt(object, {"metadata", "labels", "pod-template-generation"}, out);
+  CopyAt(object, {"spec", "nodeName"}, out);
+  if (IsReady(object)) return out;
+  CopyAt(object, {"status", "reason"}, out);
+  CopyAt(object, {"status", "initContainerStatuses"}, out);
+  CopyAt(object, {"status", "containerStatuses"}, out);
+  return out;
+}
+
 AgentPod ReadAgentPod(const kube::Object& object) {
   AgentPod pod;
   pod.node = TextAt(object, {"spec", "nodeName"});

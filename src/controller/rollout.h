@@ -36,5 +36,7 @@ using AgentPods = std::map<std::string, AgentPod, std::less<>>;  // by pod name
 
 DaemonSet ReadDaemonSet(const kube::Object& object);
 AgentPod ReadAgentPod(const kube::Object& object);
+// Of a Pod its name and what ReadAgentPod reads. A kube::Excerpt.
+kube::Object AgentPodExcerpt(const kube::Object& object);
 
 }  // namespace aliquot::controller

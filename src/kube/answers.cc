@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <utility>
 
 #include "base/text.h"
 
@@ -158,11 +159,11 @@ Query SelectionQuery(const Selection& selection) {
   return query;
 }
 
-Result<json::value> ParseJson(std::string_view text) {
+Result<json::value> ParseJson(std::string_view text, json::storage_ptr storage) {
   json::parse_options options;
   options.max_depth = 128;
   json::error_code error;
-  json::value value = json::parse(text, error, {}, options);
+  json::value value = json::parse(text, error, std::move(storage), options);
   if (error) return Error{Code::kDataLoss, fmt::format("not JSON: {}", error.message())};
   return value;
 }
@@ -187,29 +188,6 @@ std::optional<std::chrono::seconds> RetryAfter(std::string_view header) {
   const auto value = ParseUnsigned(Trim(header));
   if (!value || *value > 86'400) return {};
   return std::chrono::seconds(*value);
-}
-
-Result<ListPage> ReadPage(json::value answer) {
-  const Error no_list = {Code::kDataLoss, "the server's answer is not a list"};
-  if (!answer.is_object()) return no_list;
-  Object& list = answer.as_object();
-  json::value* items = list.if_contains("items");
-  if (items == nullptr || !(items->is_array() || items->is_null())) return no_list;
-  ListPage page;
-  page.version = MetadataText(list, "resourceVersion");
-  page.next = MetadataText(list, "continue");
-  std::string kind = Text(list, "kind");
-  if (kind.ends_with("List")) kind.resize(kind.size() - 4);
-  const std::string api_version = Text(list, "apiVersion");
-  if (items->is_null()) return page;
-  for (json::value& item : items->as_array()) {
-    if (!item.is_object()) return no_list;
-    Object& object = item.as_object();
-    if (!object.contains("kind")) object["kind"] = kind;
-    if (!object.contains("apiVersion")) object["apiVersion"] = api_version;
-    page.items.push_back(std::move(object));
-  }
-  return page;
 }
 
 std::string MetadataText(const Object& object, std::string_view key) {

@@ -3,6 +3,7 @@
 // How the API is asked and how its answers are read; pure.
 #pragma once
 
+#include <boost/json/storage_ptr.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
 #include <optional>
@@ -28,8 +29,9 @@ std::string WithQuery(const std::string& path, const Query& query);
 // The selectors of `selection`, as far as there are any.
 Query SelectionQuery(const Selection& selection);
 
-// kDataLoss if it is not one JSON text, or nested more than 128 levels.
-Result<boost::json::value> ParseJson(std::string_view text);
+// kDataLoss if it is not one JSON text, or nested more than 128 levels. The value lives in
+// `storage`.
+Result<boost::json::value> ParseJson(std::string_view text, boost::json::storage_ptr storage = {});
 
 // What a metav1.Status, or any other answer that is not a success, means; codes as kube::Client
 // says. The message is the server's own, made printable and cut at 1024 bytes.
@@ -38,15 +40,6 @@ Error ErrorOfStatus(int http_status, std::string_view body);
 Error ErrorOfStatus(const Object& status);
 // How long the server asks to wait: seconds in a Retry-After header (dates are not understood).
 std::optional<std::chrono::seconds> RetryAfter(std::string_view header);
-
-// One page of a list: moves the items out, gives each the kind and apiVersion that the server
-// leaves out. kDataLoss if it is no list.
-struct ListPage {
-  std::vector<Object> items;
-  std::string version;
-  std::string next;  // continue token; empty = the last page
-};
-Result<ListPage> ReadPage(boost::json::value answer);
 
 // metadata.<key> if it is a string, else empty.
 std::string MetadataText(const Object& object, std::string_view key);

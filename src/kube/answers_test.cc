@@ -67,20 +67,6 @@ TEST(KubeErrors, RetryAfterIsSeconds) {
   EXPECT_FALSE(RetryAfter("Fri, 31 Dec 1999 23:59:59 GMT"));
 }
 
-TEST(KubeLists, GiveItemsTheirKind) {
-  const auto page = ReadPage(*ParseJson(R"({"kind": "NodeList", "apiVersion": "v1",
-      "metadata": {"resourceVersion": "7", "continue": "c"},
-      "items": [{"metadata": {"name": "a"}}]})"));
-  ASSERT_TRUE(page.ok());
-  EXPECT_EQ(page->items[0].at("kind"), boost::json::value("Node"));
-  EXPECT_EQ(page->version, "7");
-  EXPECT_EQ(page->next, "c");
-  EXPECT_TRUE(ReadPage(*ParseJson(R"({"items": null})"))->items.empty());
-  for (const char* bad : {"[]", "{}", R"({"items": {}})", R"({"items": [1]})"}) {
-    EXPECT_EQ(ReadPage(*ParseJson(bad)).error().code, Code::kDataLoss) << bad;
-  }
-}
-
 TEST(KubeJson, IsLimitedInDepth) {
   EXPECT_TRUE(ParseJson(std::string(100, '[') + std::string(100, ']')).ok());
   EXPECT_FALSE(ParseJson(std::string(200, '[') + std::string(200, ']')).ok());
@@ -99,6 +85,19 @@ TEST(WatchDecoder, CutsLinesWhereverTheBytesAreCut) {
     ASSERT_EQ(events.size(), 2u) << cut;
     EXPECT_EQ(events[0].type, "ADDED");
     EXPECT_EQ(events[0].object.at("a"), boost::json::value(1));
+  }
+}
+
+TEST(WatchDecoder, TellsTheVersionOfWhatTheExcerptLeavesOut) {
+  WatchDecoder decoder([](const Object& object) { return Object{{"was", object.size()}}; });
+  std::vector<WatchEvent> events;
+  for (const char* type : {"ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"}) {
+    const Object event = {{"type", type}, {"object", {{"metadata", {{"resourceVersion", type}}}}}};
+    ASSERT_TRUE(decoder.Feed(boost::json::serialize(event) + "\n", events).ok());
+    EXPECT_EQ(events.back().version, type);
+    const bool whole = events.size() > 3;
+    EXPECT_EQ(events.back().object.contains("metadata"), whole) << type;
+    EXPECT_EQ(events.back().object.contains("was"), !whole) << type;
   }
 }
 

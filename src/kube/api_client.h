@@ -46,7 +46,8 @@ struct ApiStats {
 // certificate files are read again when they change, and on 401.
 //
 // Beyond the codes of kube::Client: kFailedPrecondition if the server's certificate is not
-// acceptable, kResourceExhausted for an answer above 64 MiB, kDataLoss for one that is no JSON.
+// acceptable, kResourceExhausted for an answer above 64 MiB or an object of a list above 8 MiB (a
+// list has no limit), kDataLoss for one that is no JSON.
 //
 // Executors given to it and `clock` must outlive it and its watches.
 class ApiClient final : public Client {

@@ -21,6 +21,15 @@ using std::chrono::milliseconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+// Which objects came for an excerpt, and after how many requests for pages.
+struct Pages {
+  Object Take(const Object& object, std::size_t requests) {
+    seen.push_back(MetadataText(object, "name") + " " + std::to_string(requests));
+    return {{"name", MetadataText(object, "name")}};
+  }
+  std::vector<std::string> seen;
+};
+
 class ApiClientTest : public testing::Test {
  protected:
   static Ref Map(const std::string& name) { return {kConfigMaps, "ns", name, ""}; }
@@ -114,6 +123,100 @@ TEST_F(ApiClientTest, FetchesListsByPage) {
       [&](auto done) { backend_.client().List({kConfigMaps, "ns", "", ""}, executor_, done); });
   ASSERT_TRUE(again.ok()) << again.error().message;
   EXPECT_EQ(again->size(), 5u);
+}
+
+// Excerpts are made before the next page is asked for: the whole objects of one page at a time.
+TEST_F(ApiClientTest, MakesExcerptsPageByPage) {
+  for (const char* name : {"a", "b", "c", "d", "e"}) Put(name);
+  Pages pages;
+  Selection selection{kConfigMaps, "ns", "", ""};
+  selection.excerpt = [&](const Object& object) { return pages.Take(object, Lists()); };
+  const auto list = [&] {
+    return Wait<std::vector<Object>>(
+        [&](auto done) { backend_.client().List(selection, executor_, done); });
+  };
+  ASSERT_EQ(list()->size(), 5u);
+  EXPECT_THAT(pages.seen, ElementsAre("a 1", "b 1", "c 2", "d 2", "e 3"));
+
+  // The server forgets the list: it begins again, and nothing is told twice.
+  server().FailNext("list", "*", {.status = 0, .delay = milliseconds(1)});
+  server().FailNext("list", "*", {.status = 410});
+  pages.seen.clear();
+  ASSERT_EQ(list()->size(), 5u);
+  EXPECT_EQ(server().CountRequests("GET /api/v1/namespaces/ns/configmaps?lim"), 5u);
+  EXPECT_THAT(pages.seen, ElementsAre("a 4", "b 4", "a 5", "b 5", "c 5", "d 5", "e 5"));
+}
+
+// A server that sends everything in one answer, whatever limit it was given.
+TEST(ApiClientLists, MakesExcerptsAsObjectsArrive) {
+  std::promise<std::shared_ptr<http::TestingExchange>> asked;
+  const auto server = http::TestingServer::Start(
+      {}, [&](std::shared_ptr<http::TestingExchange> exchange) { asked.set_value(exchange); });
+  ASSERT_TRUE(server.ok());
+  Access access;
+  access.host = "127.0.0.1";
+  access.port = (*server)->port();
+  access.use_tls = false;
+  ApiOptions options;
+  options.page = 1;
+  const SystemClock clock;
+  const auto client = *ApiClient::Create(access, options, clock);
+  ThreadExecutor executor;
+
+  std::promise<void> first;
+  Selection selection{kNodes, "", "", ""};
+  selection.excerpt = [&](const Object& object) {
+    if (MetadataText(object, "name") == "a") first.set_value();
+    return Object{{"name", MetadataText(object, "name")}};
+  };
+  std::promise<Result<std::vector<Object>>> told;
+  client->List(selection, executor, [&](auto list) { told.set_value(std::move(list)); });
+  const auto exchange = asked.get_future().get();
+  EXPECT_EQ(exchange->request().target, "/api/v1/nodes?limit=1");
+  exchange->StartStream(200, {});
+  exchange->Send(R"({"kind": "NodeList", "items": [{"metadata": {"name": "a"}}, {"meta)");
+  EXPECT_EQ(first.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  exchange->Send(R"(data": {"name": "b"}}, {"metadata": {"name": "c"}}], "metadata": {}})");
+  exchange->Finish();
+  const auto list = told.get_future().get();
+  ASSERT_TRUE(list.ok()) << list.error().message;
+  EXPECT_THAT(*list,
+              ElementsAre(Object{{"name", "a"}}, Object{{"name", "b"}}, Object{{"name", "c"}}));
+}
+
+TEST_F(ApiClientTest, AListThatBreaksOffIsAnError) {
+  server().FailNext("list", "*", {.instead = Break::kMidEvent});
+  const auto list = [&] {
+    return Wait<std::vector<Object>>(
+        [&](auto done) { backend_.client().List({kConfigMaps, "ns", "", ""}, executor_, done); });
+  };
+  EXPECT_EQ(list().error().code, Code::kUnavailable);
+  server().FailNext("list", "*", {.instead = Break::kGarbage});
+  const auto garbage = list();
+  EXPECT_EQ(garbage.error().code, Code::kDataLoss);
+  EXPECT_THAT(garbage.error().message, HasSubstr("list configmaps: "));
+  server().FailNext("list", "*", {.status = 503, .retry_after = "0"});
+  EXPECT_TRUE(list().ok());
+}
+
+// The version to go on from is that of the object, though the excerpt has none.
+TEST_F(ApiClientTest, ResumesAWatchOfExcerpts) {
+  Recorder recorder;
+  Selection selection{kConfigMaps, "ns", "", ""};
+  selection.excerpt = [](const Object& object) {
+    return Object{{"metadata", {{"name", MetadataText(object, "name")}}}};
+  };
+  auto watch = backend_.client().StartWatch(selection, executor_, recorder);
+  ASSERT_TRUE(recorder.WaitFor(1));
+  backend_.AwaitStream();
+  Put("a");
+  ASSERT_TRUE(recorder.WaitFor(2));
+  server().BreakWatches(Break::kFinish);
+  Put("b");
+  ASSERT_TRUE(recorder.WaitFor(3));
+  EXPECT_THAT(recorder.told(), ElementsAre("sync", "update a", "update b"));
+  EXPECT_EQ(Lists(), 1u);
+  End(watch);
 }
 
 TEST_F(ApiClientTest, ReadsARotatedToken) {

@@ -2,12 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kube/api_core.h"
 
+#include <boost/json/value.hpp>
 #include <utility>
+
+#include "kube/list_stream.h"
 
 namespace aliquot::kube {
 namespace {
 
 constexpr std::chrono::seconds kMostRetryAfter{10};
+constexpr std::size_t kMostRefusal = 64u << 10;  // bytes read of why a list is refused
 
 // One request until it is answered for good. Runs on the thread of whoever calls next: first the
 // caller's, then the http client's, then, after a pause, the executor's; never on two at once.
@@ -30,6 +34,7 @@ class CallInProgress : public std::enable_shared_from_this<CallInProgress> {
     request.repeatable = request_.repeatable;
     request.total = std::max(Left(), std::chrono::milliseconds(1));
     request.idle = request.total;
+    if (request_.sink) return Stream(std::move(request));
     core_->http().Send(std::move(request),
                        [self = shared_from_this()](Result<http::ClientResponse> response) {
                          self->OnResponse(std::move(response));
@@ -41,12 +46,35 @@ class CallInProgress : public std::enable_shared_from_this<CallInProgress> {
     return std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - core_->clock().Now());
   }
 
+  // Of a success the body goes to the sink, of a refusal into the response.
+  void Stream(http::ClientRequest request) {
+    request.body_limit = 0;
+    const auto response = std::make_shared<http::ClientResponse>();
+    http::StreamHandler handler;
+    handler.on_head = [response](http::ResponseHead head) { response->head = std::move(head); };
+    handler.on_data = [self = shared_from_this(), response](std::string_view data) {
+      if (response->head.status >= 300) {
+        if (response->body.size() < kMostRefusal) response->body.append(data);
+      } else if (self->sunk_.ok()) {
+        self->sunk_ = self->request_.sink(data);
+      }
+    };
+    handler.on_end = [self = shared_from_this(), response](Status status) {
+      if (!status.ok()) return self->OnResponse(status.error());
+      self->OnResponse(std::move(*response));
+    };
+    core_->http().Stream(std::move(request), std::move(handler));
+  }
+
   void OnResponse(Result<http::ClientResponse> response) {
     if (!response.ok()) {
       ++core_->counters.failures;
       return Finish(response.error());
     }
     const int status = response->head.status;
+    if (status < 300 && request_.sink) {
+      return Finish(sunk_.ok() ? Result<boost::json::value>(nullptr) : sunk_.error());
+    }
     if (status < 300) return Finish(ParseJson(response->body));
     ++core_->counters.failures;
     if (status == 401 && !std::exchange(refreshed_, true) && core_->credentials().Refresh(used_)) {
@@ -82,6 +110,7 @@ class CallInProgress : public std::enable_shared_from_this<CallInProgress> {
   const Clock::TimePoint deadline_;
   Credentials::Present used_;
   bool refreshed_ = false;
+  Status sunk_;  // what the sink said
 };
 
 // Pages of a list. Runs on the executor.
@@ -108,24 +137,26 @@ class ListInProgress : public std::enable_shared_from_this<ListInProgress> {
     ApiRequest request;
     request.path = WithQuery(*path, query);
     request.context = "list " + selection_.resource.plural;
+    const auto decoder = std::make_shared<ListDecoder>(selection_.excerpt);
+    request.sink = [decoder](std::string_view bytes) { return decoder->Feed(bytes); };
     Call(core_, std::move(request), on_,
-         [self = shared_from_this(), first = next.empty()](Result<boost::json::value> answer) {
-           self->OnPage(std::move(answer), first);
+         [self = shared_from_this(), decoder,
+          first = next.empty()](const Result<boost::json::value>& answer) {
+           if (!answer.ok()) return self->OnRefused(answer.error(), first);
+           self->OnPage(decoder->Finish());
          });
   }
 
  private:
-  void OnPage(Result<boost::json::value> answer, bool first) {
-    if (!answer.ok()) {
-      // The server forgot the list between two pages; all at once cannot fail that way.
-      if (answer.error().code == Code::kOutOfRange && !first) {
-        limit_ = 0;
-        list_ = {};
-        return Fetch("");
-      }
-      return done_(answer.error());
-    }
-    auto page = ReadPage(std::move(*answer));
+  void OnRefused(const Error& error, bool first) {
+    if (error.code != Code::kOutOfRange || first) return done_(error);
+    // The server forgot the list between two pages; all at once cannot fail that way.
+    limit_ = 0;
+    list_ = {};
+    Fetch("");
+  }
+
+  void OnPage(Result<ListPage> page) {
     if (!page.ok()) return done_(page.error().In("list " + selection_.resource.plural));
     list_.version = page->version;
     list_.items.insert(list_.items.end(), std::make_move_iterator(page->items.begin()),

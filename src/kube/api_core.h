@@ -68,13 +68,16 @@ struct ApiRequest {
   std::string body = {};
   bool repeatable = true;
   std::string context = {};  // "get node a", for messages
+  // Takes the body of a success as it comes, of any length, on the http client's thread; the answer
+  // is null then. It is called for one answer only: one that breaks off is an error.
+  std::function<Status(std::string_view)> sink = {};
 };
 using ApiDone = std::function<void(Result<boost::json::value>)>;
 
 // Sends and, where kube::Client says so, repeats; `done` runs on `on` unless the core is stopped.
 void Call(const std::shared_ptr<ApiCore>& core, ApiRequest request, Executor& on, ApiDone done);
 
-// A whole list, page by page.
+// A whole list, page by page; of each object only what selection.excerpt leaves.
 struct ApiList {
   std::vector<Object> items;
   std::string version;

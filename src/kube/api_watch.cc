@@ -102,6 +102,7 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
 
   // What the http client's thread knows of a stream.
   struct Stream {
+    explicit Stream(const Excerpt& excerpt) : decoder(excerpt) {}
     WatchDecoder decoder;
     int status = 0;
     std::optional<std::chrono::seconds> retry_after;
@@ -140,7 +141,7 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
   }
 
   http::StreamHandler MakeHandler() {
-    const auto stream = std::make_shared<Stream>();
+    const auto stream = std::make_shared<Stream>(selection_.excerpt);
     const auto post = [weak = weak_from_this(), epoch = epoch_, outlet = outlet_](auto task) {
       outlet->Post([weak, epoch, task = std::move(task)]() mutable {
         const auto self = weak.lock();
@@ -195,8 +196,7 @@ class ApiWatch : public std::enable_shared_from_this<ApiWatch> {
         return Lost(error, {});
       }
       progress_ = true;
-      const std::string version = MetadataText(event.object, "resourceVersion");
-      if (!version.empty()) version_ = version;
+      if (!event.version.empty()) version_ = event.version;
       if (event.type == "ADDED" || event.type == "MODIFIED") {
         handler_.OnUpdate(std::move(event.object));
       } else if (event.type == "DELETED") {

@@ -47,12 +47,19 @@ struct Ref {
   std::string ToString() const;
 };
 
-// Which objects of a collection.
+// Makes of an object the part that somebody needs. Called on any thread, on several at once; must
+// not throw. Objects in lists come to it, and go, without kind and apiVersion.
+using Excerpt = std::function<Object(const Object&)>;
+
+// Which objects of a collection, and what of them.
 struct Selection {
   Resource resource;
   std::string ns;              // empty = of all namespaces, or cluster-scoped
   std::string label_selector;  // as kubectl takes it; not escaped
   std::string field_selector;  // "metadata.name=worker-1"
+  // All that is told of the objects. It is made as each arrives, so that a list of thousands takes
+  // memory for one whole object and thousands of excerpts. Empty = they are told whole.
+  Excerpt excerpt = {};
 };
 
 enum class PatchType {

@@ -3,6 +3,15 @@
 #include "kube/client_fake.h"
 
 namespace aliquot::kube {
+namespace {
+
+std::vector<Object> Excerpts(const Selection& selection, std::vector<Object> objects) {
+  if (!selection.excerpt) return objects;
+  for (Object& object : objects) object = selection.excerpt(object);
+  return objects;
+}
+
+}  // namespace
 
 // Decides which requests fail, and counts them. Thread-safe.
 class FakeClient::Gate {
@@ -109,15 +118,17 @@ class FakeClient::Stream : public std::enable_shared_from_this<Stream> {
     if (!id.ok()) return Fail(id.error());
     id_ = *id;
     failing_ = false;
-    handler_.OnSync(std::move(page->items));
+    handler_.OnSync(Excerpts(selection_, std::move(page->items)));
   }
 
   void Deliver(std::uint64_t epoch, const WatchEvent& event) {
     if (closed_ || epoch != epoch_) return;
+    if (event.type == "BOOKMARK") return;
+    Object object = selection_.excerpt ? selection_.excerpt(event.object) : event.object;
     if (event.type == "DELETED") {
-      handler_.OnDelete(event.object);
-    } else if (event.type != "BOOKMARK") {
-      handler_.OnUpdate(event.object);
+      handler_.OnDelete(std::move(object));
+    } else {
+      handler_.OnUpdate(std::move(object));
     }
   }
 
@@ -214,7 +225,7 @@ void FakeClient::List(const Selection& selection, Executor& on, Done<std::vector
   }
   auto page = cluster_.List(selection);
   if (!page.ok()) return Answer<Items>(on, std::move(done), page.error().In(context));
-  Answer<Items>(on, std::move(done), std::move(page->items));
+  Answer<Items>(on, std::move(done), Excerpts(selection, std::move(page->items)));
 }
 
 void FakeClient::Create(const Resource& resource, const std::string& ns, Object object,

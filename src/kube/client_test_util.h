@@ -50,16 +50,22 @@ inline void RunOn(Executor& executor, const std::function<void()>& task) {
 // Writes down what a watch tells, as "sync a b", "update a", "delete a" or an error's message.
 class Recorder final : public WatchHandler {
  public:
+  using Show = std::function<std::string(const Object&)>;
+  static std::string NameOf(const Object& object) { return MetadataText(object, "name"); }
+
+  // `show`: how an object is written down.
+  explicit Recorder(Show show = NameOf) : show_(std::move(show)) {}
+
   void OnSync(std::vector<Object> objects) override {
     std::string line = "sync";
     for (const Object& object : objects) {
       const std::string name = MetadataText(object, "name");
-      if (name != "kube-root-ca.crt") line += " " + name;  // every real namespace has one
+      if (name != "kube-root-ca.crt") line += " " + show_(object);  // every real namespace has one
     }
     Add(line);
   }
-  void OnUpdate(Object object) override { Add("update " + MetadataText(object, "name")); }
-  void OnDelete(Object object) override { Add("delete " + MetadataText(object, "name")); }
+  void OnUpdate(Object object) override { Add("update " + show_(object)); }
+  void OnDelete(Object object) override { Add("delete " + show_(object)); }
   void OnUnavailable(const Error& error) override {
     {
       std::lock_guard lock(mutex_);
@@ -89,6 +95,7 @@ class Recorder final : public WatchHandler {
     changed_.notify_all();
   }
 
+  const Show show_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::string> told_;

@@ -273,6 +273,33 @@ TEST_P(ClientContract, WatchesALabel) {
   RunOn(executor_, [&] { watch.reset(); });
 }
 
+TEST_P(ClientContract, TellsOnlyTheExcerptThatIsAskedFor) {
+  ASSERT_TRUE(Create(MapObject("a", {{"k", "1"}}, {{"all", "yes"}})).ok());
+  Selection selection{kConfigMaps, kNs, "all=yes", ""};
+  selection.excerpt = [](const Object& object) {
+    return Object{{"metadata", {{"name", MetadataText(object, "name")}}}, {"short", true}};
+  };
+  const auto excerpt = [](const char* name) {
+    return json::serialize(Object{{"metadata", {{"name", name}}}, {"short", true}});
+  };
+  const auto list =
+      Wait<std::vector<Object>>([&](auto done) { client().List(selection, executor_, done); });
+  ASSERT_TRUE(list.ok()) << list.error().message;
+  ASSERT_EQ(list->size(), 1u);
+  EXPECT_EQ(json::serialize(list->front()), excerpt("a"));
+
+  Recorder recorder([](const Object& object) { return json::serialize(object); });
+  auto watch = client().StartWatch(selection, executor_, recorder);
+  ASSERT_TRUE(recorder.WaitFor(1));
+  ASSERT_TRUE(Create(MapObject("b", {{"k", "1"}}, {{"all", "yes"}})).ok());
+  ASSERT_TRUE(Patch(Map("a"), PatchType::kMerge, R"({"data": {"k": "2"}})").ok());
+  ASSERT_TRUE(Remove(Map("b")).ok());
+  ASSERT_TRUE(recorder.WaitFor(4));
+  EXPECT_THAT(recorder.told(), ElementsAre("sync " + excerpt("a"), "update " + excerpt("b"),
+                                           "update " + excerpt("a"), "delete " + excerpt("b")));
+  RunOn(executor_, [&] { watch.reset(); });
+}
+
 TEST_P(ClientContract, SaysWhenAWatchCannotWork) {
   Recorder recorder;
   auto watch =
