@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <sstream>
 
 #include "interposer/testing/fixture.h"
 
@@ -108,6 +109,35 @@ TEST_F(GateTest, BatchesOfCopiesGoByTheGateTogether) {
     EXPECT_EQ(child_->Hear(), "batch");
     EXPECT_TRUE(Eventually([&] { return Read(Gpu().waiting) == 0; }));
   }
+}
+
+// Whatever gives the GPU work is held back, in all its variants; whatever others may wait for is
+// not.
+TEST_F(GateTest, EveryWayToSubmitWorkGoesByTheGate) {
+  Begin();
+  child_->Say("calls");
+  std::istringstream calls(child_->Hear());
+  int held = 0, free = 0;
+  std::string name, kind;
+  for (int index = 0; std::getline(calls >> name >> std::ws, kind, ';'); ++index) {
+    SCOPED_TRACE(name);
+    agent_->SetGate(ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED);
+    const std::uint32_t time_outs = Read(status_->gate_time_outs);
+    child_->Say("call " + std::to_string(index));
+    if (kind == "held") {
+      ++held;
+      EXPECT_TRUE(Waiting());
+      agent_->SetGate(0);
+    } else {
+      ++free;
+    }
+    ASSERT_EQ(child_->Hear(), "call");
+    EXPECT_EQ(Read(status_->gate_time_outs), time_outs);
+    agent_->SetGate(0);
+    EXPECT_TRUE(Eventually([&] { return Read(Gpu().waiting) == 0; }));
+  }
+  EXPECT_EQ(held, 4 + 2 * 45);
+  EXPECT_EQ(free, 2 * 13);
 }
 
 TEST_F(GateTest, CallbacksPassAClosedGate) {
