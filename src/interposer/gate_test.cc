@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
 #include <sstream>
 
 #include "interposer/testing/fixture.h"
@@ -21,8 +22,10 @@ std::uint64_t InFlight(const aliquot_status_gpu& gpu) {
 class GateTest : public InterposerTest {
  protected:
   // A program at work in real time, alone at first.
-  void Begin(std::uint64_t limit = 8 * kGiB) {
-    StartAgent(Options(limit));
+  void Begin(std::uint64_t limit = 8 * kGiB, std::uint32_t duty_permille = 0) {
+    AgentStub::Options options = Options(limit);
+    options.duty_permille = duty_permille;
+    StartAgent(options);
     Variables variables = Env();
     variables["ALIQUOT_SIM_TIME_SCALE"] = "1";
     child_ = std::make_unique<Child>(std::vector<std::string>{"work"}, variables);
@@ -156,6 +159,21 @@ TEST_F(GateTest, AnAgentWithoutHeartbeatIsPassed) {
   EXPECT_EQ(child_->Hear(), "launch");
   EXPECT_EQ(Read(status_->stale_passes), 1u);
   Do("launch 20 10");  // at once: the agent stays dead until its heart beats again
+}
+
+// A tenth of each 10 ms, if that is the policy: kernels of 1 ms begin in one of them each.
+TEST_F(GateTest, WithoutAnAgentAProcessMayPaceItself) {
+  Begin(8 * kGiB, 100);
+  agent_->SetGate(ALIQUOT_GATE_CLOSED);
+  agent_->StopHeartbeat();
+  Do("launch 1 10");
+  EXPECT_EQ(Read(status_->stale_passes), 1u);
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20; ++i) {
+    Do("launch 1 1000");
+    Do("sync");
+  }
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(90));
 }
 
 TEST_F(GateTest, AKilledAgentIsPassedAndTheNextOneObeyed) {

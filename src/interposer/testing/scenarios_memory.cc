@@ -220,11 +220,14 @@ void Fill(const Arguments& arguments) {
 }
 
 // "mix SEED": when told to, several threads allocate and free at random by all families until told
-// to stop.
+// to stop. "mix SEED alone": at once, and until it is killed.
 void Mix(const Arguments& arguments) {
   const CUcontext context = Start();
-  Say("ready");
-  Hear();
+  const bool alone = arguments.size() > 1;
+  if (!alone) {
+    Say("ready");
+    Hear();
+  }
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
   for (int t = 0; t < 3; ++t) {
@@ -248,22 +251,26 @@ void Mix(const Arguments& arguments) {
       for (const Free& free : frees) free();
     });
   }
-  Hear();
-  stop = true;
+  if (!alone) {
+    Hear();
+    stop = true;
+  }
   for (std::thread& thread : threads) thread.join();
   Say("freed");
   Hear();
 }
 
-// What is not device memory of ours is not charged: memory on the host.
+// What is not device memory is not charged: memory on the host, whatever it is called.
 void OnHost() {
   Start();
   const std::uint64_t before = Memory().free;
   void* host = nullptr;
   EXPECT_OK(Cu("cuMemHostAlloc", &host, std::size_t{64 * kMiB}, 2u));
   EXPECT_IS(before - Memory().free, 0);
-  CUmemGenericAllocationHandle handle = 0;
-  if (Create(&handle, 64 * kMiB, CU_MEM_LOCATION_TYPE_HOST) == CUDA_SUCCESS) {
+  for (const int location : {CU_MEM_LOCATION_TYPE_HOST, CU_MEM_LOCATION_TYPE_HOST_NUMA,
+                             CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT}) {
+    CUmemGenericAllocationHandle handle = 0;
+    EXPECT_OK(Create(&handle, 64 * kMiB, location));
     EXPECT_IS(before - Memory().free, 0);
     EXPECT_OK(Cu("cuMemRelease", handle));
   }
