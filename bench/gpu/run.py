@@ -13,42 +13,22 @@ without a GPU, in scaled time: that checks the script, not the figures.
 
 import argparse
 import json
-import os
-import pathlib
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
+import shared_gpu
+
 WARM_SECONDS = 1.0  # everybody works, nothing is counted
 
 
-class Bench:
+class Bench(shared_gpu.Host):
     def __init__(self, options):
-        self.o = options
-        self.root = pathlib.Path(tempfile.mkdtemp(prefix="aliquot-bench-"))
+        super().__init__(options)
         self.raw = open(options.raw, "a") if options.raw else None
-        self.spin = options.spin or str(self.build_spin())
-        self.base = dict(os.environ)
-        if options.simulated:
-            state = self.root / "sim"
-            state.mkdir()
-            self.base.update({
-                "LD_LIBRARY_PATH": options.simulated, "ALIQUOT_SIM_NODE": "h200-x1",
-                "ALIQUOT_SIM_STATE": str(state), "ALIQUOT_SIM_TIME_SCALE": str(options.scale),
-                "ALIQUOT_SIM_LIBRARY": options.simulated + "/libnvidia-ml.so.1"})
         self.speed = options.iterations_per_us or self.calibrate()
         print(f"# {self.speed:.3f} iterations per us", flush=True)
-
-    def build_spin(self):
-        target = self.root / "spin"
-        subprocess.run(["g++", "-O2", "-std=c++20", "-o", target, HERE / "spin.cc", "-ldl"],
-                       check=True)
-        return target
 
     def calibrate(self):
         values = []
@@ -57,9 +37,6 @@ class Bench:
                                  capture_output=True, text=True).stdout
             values.append(json.loads(out)["iterations_per_us"])
         return statistics.median(values)
-
-    def close(self):
-        shutil.rmtree(self.root, ignore_errors=True)
 
     def begin(self, go, running, tenants):
         """Waits until every process has its context, then tells when to begin counting."""
@@ -80,43 +57,34 @@ class Bench:
         for ready in self.root.glob("go.*"):
             ready.unlink()
 
-    def run(self, tenants, enforced, seconds=None, compute="fair", memory=str(20 << 30)):
+    def run(self, tenants, enforced, seconds=None, compute="fair", memory=20 << 30):
         """Runs all tenants at once; returns their processes' results by tenant, and the status.
 
-        A tenant is (name, weight, class, [spin arguments per program]).
+        A tenant is (name, weight, class, [arguments per program]); a program is spin, or model.py
+        if its first argument is "model". `enforced` is true, false, or the names of those that are.
         """
         seconds = seconds or self.o.seconds
-        arbiter, folder = None, self.root / "grants"
-        if enforced:
-            command = [self.o.aliquot, "arbiter", "--socket-dir", str(folder), "-o", "json",
-                       "--compute", compute]
-            for name, weight, tenant_class, _ in tenants:
-                command += ["--tenant", f"name={name},weight={weight},class={tenant_class},"
-                                        f"memory={memory}"]
-            if self.o.quantum_ms:
-                command += ["--quantum-ms", str(self.o.quantum_ms)]
-            if self.o.simulated:
-                command += ["--node", "h200-x1"]
-            arbiter = subprocess.Popen(command, env=self.base, stdout=subprocess.PIPE,
-                                       stderr=subprocess.DEVNULL, text=True)
-            deadline = time.monotonic() + 30
-            while not all((folder / t[0] / "socket").exists() for t in tenants):
-                if arbiter.poll() is not None or time.monotonic() > deadline:
-                    sys.exit("the arbiter did not start: run it by hand with: " +
-                             " ".join(command))
-                time.sleep(0.02)
+        names = {t[0] for t in tenants if enforced is True or enforced and t[0] in enforced}
+        arbiter = None
+        if names:
+            more = ["--quantum-ms", str(self.o.quantum_ms)] if self.o.quantum_ms else []
+            arbiter = shared_gpu.Arbiter(
+                self, [{"name": name, "weight": weight, "class": tenant_class, "memory": memory}
+                       for name, weight, tenant_class, _ in tenants if name in names],
+                ["--compute", compute] + more)
         go = self.root / "go"
         running = []
         for name, _, _, programs in tenants:
-            env = dict(self.base)
-            if enforced:
-                env["LD_PRELOAD"] = self.o.interposer
-                env["ALIQUOT_GRANT_DIR"] = str(folder / name)
             for arguments in programs:
-                command = [self.spin, "--name", name, "--seconds", str(seconds), "--go",
-                           str(go), "--iterations-per-us", str(self.speed)] + arguments
-                running.append((name, subprocess.Popen(command, env=env, stdout=subprocess.PIPE,
-                                                       text=True)))
+                program = [self.spin]
+                if arguments[0] == "model":
+                    program, arguments = [sys.executable, str(shared_gpu.HERE / "model.py")], \
+                        arguments[1:] + ["--device", self.o.model_device]
+                command = program + ["--name", name, "--seconds", str(seconds), "--go", str(go),
+                                     "--iterations-per-us", str(self.speed)] + arguments
+                environment = self.environment(name if name in names else None)
+                running.append((name, subprocess.Popen(command, env=environment,
+                                                       stdout=subprocess.PIPE, text=True)))
         self.begin(go, running, tenants)
         results = {t[0]: [] for t in tenants}
         for name, process in running:
@@ -126,20 +94,16 @@ class Bench:
             for line in out.splitlines():
                 results[name].append(json.loads(line))
         go.unlink()
-        status = None
-        if arbiter:
-            ticks = sum(map(int, pathlib.Path(f"/proc/{arbiter.pid}/stat").read_text()
-                            .rsplit(")", 1)[1].split()[11:13]))
-            arbiter.send_signal(signal.SIGTERM)
-            out, _ = arbiter.communicate()
-            status = {"tenants": json.loads(out.splitlines()[-1]),
-                      "cpu_seconds": ticks / os.sysconf("SC_CLK_TCK")}
-            shutil.rmtree(folder, ignore_errors=True)
+        status = arbiter.stop() if arbiter else None
         if self.raw:
-            self.raw.write(json.dumps({"enforced": enforced, "tenants": [list(t) for t in tenants],
+            self.raw.write(json.dumps({"enforced": sorted(names),
+                                       "tenants": [list(t) for t in tenants],
                                        "results": results, "status": status}) + "\n")
             self.raw.flush()
         return results, status
+
+
+TURN_SECONDS = 1.0
 
 
 def share(results):
@@ -151,9 +115,11 @@ def kernels(us, batch=8, processes=1, gap_us=0, extra=()):
     return arguments + (["--gap-us", str(gap_us)] if gap_us else []) + list(extra)
 
 
-def middle(values):
+def middle(values, digits=3):
+    if not values:
+        return "-"
     low, high = min(values), max(values)
-    return f"{statistics.median(values):.3f} ({low:.3f}-{high:.3f})"
+    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 
 def report(title, rows):
@@ -165,10 +131,25 @@ def report(title, rows):
 def alternate(bench, tenants, **options):
     """Both kinds of runs in turn: [(results, status)] for each."""
     native, ours = [], []
-    for _ in range(bench.o.repeat):
-        native.append(bench.run(tenants, False, **options))
+    for i in range(bench.o.repeat):
+        if i < bench.o.native_repeat:
+            native.append(bench.run(tenants, False, **options))
         ours.append(bench.run(tenants, True, **options))
     return native, ours
+
+
+def in_turns(bench, arguments):
+    """The same program natively and enforced, which work alternately: neither is ever beside a
+    program at work, and what the machine does to one it does to the other."""
+    def program(turn):
+        if arguments[0] == "model":
+            return arguments + ["--turn", str(turn), "--turn-seconds", str(TURN_SECONDS)]
+        ms = str(TURN_SECONDS * 1000)
+        return arguments + ["--on-ms", ms, "--off-ms", ms] + (["--phase-ms", ms] if turn else [])
+
+    tenants = [("native", 1, "normal", [program(0)]), ("enforced", 1, "normal", [program(1)])]
+    results, _ = bench.run(tenants, {"enforced"}, seconds=2 * TURN_SECONDS * bench.o.turns)
+    return results["native"][0], results["enforced"][0]
 
 
 def shares(bench, title, tenants, **options):
@@ -269,22 +250,57 @@ def stop(bench):
 
 
 def alone(bench):
-    def values(enforced, arguments, key):
-        results, _ = bench.run([("a", 1, "normal", [arguments])], enforced, seconds=2)
-        return results["a"][0][key]
-
     rows = []
-    cases = (("empty launch, ns", ["--empty-launches", "200000"], "launch_ns"),
-             ("8 x 200 us and wait", kernels(200), "share"),
-             ("20 us kernels, asynchronous", kernels(20, extra=["--async"]), "share"),
-             ("graph of 100 x 10 us", kernels(10, batch=100, extra=["--graph"]), "share"))
-    for name, arguments, key in cases:
-        native, ours = [], []
-        for _ in range(bench.o.repeat):
-            native.append(values(False, arguments, key))
-            ours.append(values(True, arguments, key))
-        rows.append((name, middle(native), middle(ours)))
-    report("a tenant alone", rows)
+    cases = (("8 x 200 us and wait, share", kernels(200)),
+             ("20 us kernels, asynchronous, share", kernels(20, extra=["--async"])),
+             ("graph of 100 x 10 us, share", kernels(10, batch=100, extra=["--graph"])))
+    empty = [in_turns(bench, ["--empty-launches"]) for _ in range(bench.o.repeat)]
+    rows.append(("empty launch, ns", *(middle([r[i]["launch_ns"] for r in empty], 0)
+                                       for i in (0, 1))))
+    rows.append(("more", "-", middle([b["launch_ns"] - a["launch_ns"] for a, b in empty], 0)))
+    for name, arguments in cases:
+        runs = [in_turns(bench, arguments) for _ in range(bench.o.repeat)]
+        rows.append((name, *(middle([2 * r[i]["share"] for r in runs]) for i in (0, 1))))
+        rows.append(("  ratio", "-", middle([b["share"] / a["share"] for a, b in runs])))
+    report("a tenant alone; native and enforced in turns of one second", rows)
+
+
+def train(bench):
+    rows = []
+    for _ in range(bench.o.repeat):
+        native, ours = in_turns(bench, ["model", "train"])
+        rows.append(("training steps/s", middle(native["turns"], 1), middle(ours["turns"], 1)))
+        rows.append(("  ratio of medians", "-", "%.4f" % (
+            statistics.median(ours["turns"]) / statistics.median(native["turns"]))))
+    report("PyTorch alone; in turns of one second", rows)
+
+
+def light_models(bench):
+    tenants = [(name, 1, "normal", [["model", "light"]]) for name in ("a", "b")]
+    native, ours = alternate(bench, tenants)
+    rows = [(f"{name}, passes/s", *(middle([r[name][0]["per_second"] for r, _ in runs], 1)
+                                    for runs in (native, ours))) for name in ("a", "b")]
+    rows.append(("least of both, ratio of medians", "-", "%.3f" % (
+        min(statistics.median(r[n][0]["per_second"] for r, _ in ours) /
+            statistics.median(r[n][0]["per_second"] for r, _ in native) for n in ("a", "b")))))
+    report("two inference loops that the host limits", rows)
+
+
+def latency_models(bench):
+    solo = [("latency", 1, "latency", [["model", "infer", "--rate", "30"]])]
+    trainers = ("trainers", 1, "normal", [["model", "train"]] * 3)
+    rows = []
+    for kind, tenants in (("alone", solo), ("next to three trainers", solo + [trainers])):
+        native, ours = alternate(bench, tenants, seconds=max(15, bench.o.seconds))
+        for q in ("p50", "p99"):
+            rows.append((f"{kind}, {q} ms", *(
+                middle([r["latency"][0]["latency_ms"][q] for r, _ in runs])
+                for runs in (native, ours))))
+        if len(tenants) > 1:
+            rows.append(("training steps/s, all", *(
+                middle([sum(p["per_second"] for p in r["trainers"]) for r, _ in runs], 1)
+                for runs in (native, ours))))
+    report("PyTorch inference, 30 requests/s", rows)
 
 
 def latency(bench):
@@ -316,34 +332,34 @@ def capped(bench):
 
 
 EXPERIMENTS = {"backlogged": backlogged, "lengths": kernel_lengths, "light": light, "stop": stop,
-               "alone": alone, "latency": latency, "capped": capped}
+               "alone": alone, "latency": latency, "capped": capped,
+               "train": train, "light-models": light_models, "latency-models": latency_models}
+MODELS = ("train", "light-models", "latency-models")  # need PyTorch
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--aliquot", default="out/bin/aliquot")
-    parser.add_argument("--interposer", default="out/lib/libaliquot-cuda.so")
-    parser.add_argument("--spin", help="the load program (default: compiled with g++)")
-    parser.add_argument("--only", nargs="*", choices=EXPERIMENTS, default=list(EXPERIMENTS))
+    shared_gpu.add_arguments(parser)
+    parser.add_argument("--only", nargs="*", choices=EXPERIMENTS,
+                        default=[e for e in EXPERIMENTS if e not in MODELS],
+                        help="default: all but those with PyTorch: " + ", ".join(MODELS))
     parser.add_argument("--seconds", type=float, default=10, help="measured time of a run")
     parser.add_argument("--quick", action="store_true",
                         help="the most telling cases once, 5 s each: about five minutes")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--native-repeat", type=int, help="natively (default: as --repeat)")
+    parser.add_argument("--turns", type=int, default=3,
+                        help="of a second each, where native and enforced take turns")
     parser.add_argument("--quantum-ms", type=float, default=0)
     parser.add_argument("--iterations-per-us", type=float, default=0)
     parser.add_argument("--raw", help="append every run to this file as JSON lines")
-    parser.add_argument("--simulated", help="folder of the simulated libraries")
-    parser.add_argument("--scale", type=float, default=5, help="time scale of the simulation")
+    parser.add_argument("--model-device", default="cuda", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    for name in ("aliquot", "interposer", "spin", "simulated"):
-        value = getattr(options, name)
-        if value:
-            setattr(options, name, str(pathlib.Path(value).resolve()))
-            if not pathlib.Path(value).exists():
-                sys.exit(f"--{name}: {value} does not exist")
     if options.quick:
         options.seconds, options.repeat = 5, 1
+    if options.native_repeat is None:
+        options.native_repeat = options.repeat
     bench = Bench(options)
     try:
         for name in options.only:

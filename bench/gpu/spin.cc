@@ -7,6 +7,7 @@
 //
 //   g++ -O2 -std=c++20 -o spin spin.cc -ldl
 #include <dlfcn.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,6 +76,7 @@ struct Driver {
   int (*load)(Handle*, const void*);
   int (*function)(Handle*, Handle, const char*);
   int (*allocate)(Pointer*, std::size_t);
+  int (*free)(Pointer);
   int (*launch)(Handle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
                 Handle, void**, void**);
   int (*stream_create)(Handle*, unsigned);
@@ -104,6 +106,7 @@ struct Driver {
     find(load, "cuModuleLoadData");
     find(function, "cuModuleGetFunction");
     find(allocate, "cuMemAlloc_v2");
+    find(free, "cuMemFree_v2");
     find(launch, "cuLaunchKernel");
     find(stream_create, "cuStreamCreate");
     find(stream_synchronize, "cuStreamSynchronize");
@@ -120,14 +123,19 @@ struct Driver {
 
 struct Options {
   double kernel_us = 200;
-  int batch = 8;       // kernels between two waits
-  bool async = false;  // wait for the batch before the last `depth` ones instead
-  int depth = 8;       // async: batches under way
-  double gap_us = 0;   // host time after a wait
-  bool graph = false;  // launch a batch as one CUDA graph
-  double on_ms = 0;    // works for so long, then rests for off_ms, from --start on; 0: always
+  int batch = 8;         // kernels between two waits
+  bool async = false;    // wait for the batch before the last `depth` ones instead
+  int depth = 8;         // async: batches under way
+  double gap_us = 0;     // host time after a wait
+  double launch_us = 0;  // host time before each launch
+  int kinds = 1;         // of kernels, as far as an observer can tell
+  bool graph = false;    // launch a batch as one CUDA graph
+  double on_ms = 0;      // works for so long, then rests for off_ms, from --start on; 0: always
   double off_ms = 0;
-  double rate = 0;  // requests per second, arriving at random; 0: one after the other
+  double phase_ms = 0;  // begins so far into that
+  int hold_mib = 0;     // memory taken before anything else
+  int churn_mib = 0;    // taken, in pieces of 64 MiB, and given back again and again meanwhile
+  double rate = 0;      // requests per second, arriving at random; 0: one after the other
   int processes = 1;
   double seconds = 5;
   double warm_seconds = 0;
@@ -135,11 +143,13 @@ struct Options {
   double start_at = 0;  // CLOCK_MONOTONIC, s, when the measured time begins; 0: after warming up
   double iterations_per_us = 0;
   bool calibrate = false;
-  int empty_launches = 0;
+  bool empty_launches = false;
   bool bins = false;
   std::string name = "spin";
   std::uint64_t seed = 1;
 };
+
+volatile sig_atomic_t g_terminated = 0;
 
 double Now() {
   timespec now;
@@ -192,6 +202,10 @@ class Load {
     Check(cuda_.function(&spin_, module, "spin"), "cuModuleGetFunction");
     Check(cuda_.stream_create(&stream_, 1), "cuStreamCreate");
     Check(cuda_.allocate(&sink_, 4), "cuMemAlloc");
+    Pointer held;
+    for (int mib = 0; mib < options.hold_mib; mib += kPieceMib) {
+      Check(cuda_.allocate(&held, std::size_t{kPieceMib} << 20), "cuMemAlloc");
+    }
     constexpr int kMultiprocessors = 16;
     Check(cuda_.attribute(&multiprocessors_, kMultiprocessors, device), "cuDeviceGetAttribute");
   }
@@ -221,9 +235,11 @@ class Load {
     Wait();
     begin_ = options_.start_at > 0 ? options_.start_at : Now() + options_.warm_seconds;
     if (!options_.go.empty()) begin_ = AwaitStart(options_.go);
-    if (options_.empty_launches > 0) return MeasureLaunches();
     end_ = begin_ + options_.seconds;
-    if (options_.rate > 0) {
+    if (options_.empty_launches) return MeasureLaunches();
+    if (options_.churn_mib > 0) {
+      Churn();
+    } else if (options_.rate > 0) {
       Serve();
     } else if (options_.async) {
       RunAsync();
@@ -238,11 +254,11 @@ class Load {
     if (result != 0) Fail(what, result);
   }
 
-  void LaunchCount(std::uint64_t count) {
+  // Two blocks of 1024 threads fill a multiprocessor; a few threads less make another kind.
+  void LaunchCount(std::uint64_t count, int kind = 0) {
     void* parameters[] = {&count, &sink_};
-    // Two blocks of 1024 threads fill a multiprocessor.
-    Check(cuda_.launch(spin_, 2 * static_cast<unsigned>(multiprocessors_), 1, 1, 1024, 1, 1, 0,
-                       stream_, parameters, nullptr),
+    Check(cuda_.launch(spin_, 2 * static_cast<unsigned>(multiprocessors_), 1, 1,
+                       1024 - static_cast<unsigned>(kind), 1, 1, 0, stream_, parameters, nullptr),
           "cuLaunchKernel");
   }
 
@@ -260,20 +276,25 @@ class Load {
       Check(cuda_.graph_launch(graph_, stream_), "cuGraphLaunch");
       return;
     }
-    for (int i = 0; i < options_.batch; ++i) LaunchCount(count_);
+    for (int i = 0; i < options_.batch; ++i) {
+      if (options_.launch_us > 0) Gap(options_.launch_us);
+      LaunchCount(count_, i % options_.kinds);
+    }
   }
 
   void Wait() { Check(cuda_.stream_synchronize(stream_), "cuStreamSynchronize"); }
 
   bool Resting(double now) const {
     if (options_.on_ms <= 0) return false;
-    return std::fmod((now - begin_) * 1000, options_.on_ms + options_.off_ms) >= options_.on_ms;
+    const double into = (now - begin_) * 1000 + options_.phase_ms;
+    return into >= 0 && std::fmod(into, options_.on_ms + options_.off_ms) >= options_.on_ms;
   }
 
   void RestIfDue() {
     if (!Resting(Now())) return;
     const double period = (options_.on_ms + options_.off_ms) / 1000;
-    SleepUntil(begin_ + (std::floor((Now() - begin_) / period) + 1) * period);
+    const double from = begin_ - options_.phase_ms / 1000;
+    SleepUntil(from + (std::floor((Now() - from) / period) + 1) * period);
   }
 
   // Notes that a batch was seen to be complete.
@@ -284,7 +305,7 @@ class Load {
   }
 
   void RunSync() {
-    while (Now() < end_) {
+    while (Now() < end_ && g_terminated == 0) {
       RestIfDue();
       const double submitted = Now();
       Batch();
@@ -335,18 +356,37 @@ class Load {
     }
   }
 
+  // Kernels are under way while memory is taken and given back.
+  void Churn() {
+    std::vector<Pointer> pieces;
+    while (Now() < end_) {
+      Batch();
+      Pointer piece;
+      while (pieces.size() * kPieceMib < static_cast<std::size_t>(options_.churn_mib) &&
+             cuda_.allocate(&piece, std::size_t{kPieceMib} << 20) == 0) {
+        pieces.push_back(piece);
+      }
+      Batch();
+      for (const Pointer each : pieces) Check(cuda_.free(each), "cuMemFree");
+      pieces.clear();
+    }
+    Wait();
+  }
+
   void MeasureLaunches() {
     constexpr int kAtOnce = 500;  // below what a stream takes without blocking
-    count_ = 0;
-    double spent = 0;
-    for (int done = 0; done < options_.empty_launches; done += kAtOnce) {
+    std::vector<double> each;
+    while (Now() < end_) {
+      RestIfDue();
       const double before = Now();
       for (int i = 0; i < kAtOnce; ++i) LaunchCount(0);
-      spent += Now() - before;
+      if (before >= begin_) each.push_back((Now() - before) * 1e9 / kAtOnce);
       Wait();
     }
-    std::printf("{\"name\": \"%s\", \"launch_ns\": %.1f}\n", options_.name.c_str(),
-                spent * 1e9 / options_.empty_launches);
+    if (each.empty()) Fail("measuring launches in so short a time");
+    std::sort(each.begin(), each.end());
+    std::printf("{\"name\": \"%s\", \"launch_ns\": %.1f, \"launch_ns_p10\": %.1f}\n",
+                options_.name.c_str(), each[each.size() / 2], each[each.size() / 10]);
   }
 
   void Print() {
@@ -372,13 +412,16 @@ class Load {
     line = text;
     if (options_.bins) {
       line += ", \"bins\": [";
-      for (int i = 0; i < static_cast<int>(options_.seconds * 1000); ++i) {
+      const double until = std::min(Now(), end_);
+      for (int i = 0; i < static_cast<int>((until - begin_) * 1000); ++i) {
         line += (i > 0 ? "," : "") + std::to_string(bins_.contains(i) ? bins_[i] : 0);
       }
       line += "]";
     }
     std::printf("%s}\n", line.c_str());
   }
+
+  static constexpr int kPieceMib = 64;
 
   const Options options_;
   Driver cuda_;
@@ -401,16 +444,21 @@ const char kHelp[] = R"(spin: fills a GPU in a chosen rhythm
   --async            do not wait for a batch until --depth of them are under way
   --depth N          batches under way with --async (8)
   --gap-us N         host time after each wait (0)
+  --launch-us N      host time before each launch (0)
+  --kinds N          kernels of so many kinds in turn, all alike to the GPU (1; at most 512)
   --graph            launch each batch as one CUDA graph
   --on-ms N --off-ms N   work and rest in turn, from the start of the measured time
   --rate N           serve N requests (batches) a second arriving at random
   --processes N      so many processes alike (1)
-  --seconds N        measured time (5)
+  --seconds N        measured time (5), or until SIGTERM if it waits for its kernels
   --warm-seconds N   before it (0)
   --start-at T       it begins at CLOCK_MONOTONIC T, in seconds
   --go FILE          tell by FILE.PID that it is ready, read T from FILE when that appears
   --bins             print batches completed in each millisecond
-  --empty-launches N measure the time of N launches of an empty kernel
+  --phase-ms N       begin so far into that
+  --hold-mib N       take so much memory first
+  --churn-mib N      take and give back so much memory, kernels under way meanwhile
+  --empty-launches   measure the launch of an empty kernel, 500 in a row
   --iterations-per-us N  from --calibrate, needed for all but that
   --calibrate        print the speed of the GPU, alone, and end
   --name TEXT --seed N
@@ -421,19 +469,22 @@ Options Parse(int argc, char** argv) {
   const std::map<std::string, double*> numbers = {
       {"--kernel-us", &options.kernel_us},
       {"--gap-us", &options.gap_us},
+      {"--launch-us", &options.launch_us},
       {"--on-ms", &options.on_ms},
       {"--off-ms", &options.off_ms},
+      {"--phase-ms", &options.phase_ms},
       {"--rate", &options.rate},
       {"--seconds", &options.seconds},
       {"--start-at", &options.start_at},
       {"--iterations-per-us", &options.iterations_per_us},
       {"--warm-seconds", &options.warm_seconds}};
-  const std::map<std::string, int*> counts = {{"--batch", &options.batch},
-                                              {"--depth", &options.depth},
-                                              {"--processes", &options.processes},
-                                              {"--empty-launches", &options.empty_launches}};
+  const std::map<std::string, int*> counts = {
+      {"--batch", &options.batch},         {"--depth", &options.depth},
+      {"--processes", &options.processes}, {"--kinds", &options.kinds},
+      {"--hold-mib", &options.hold_mib},   {"--churn-mib", &options.churn_mib}};
   const std::map<std::string, bool*> flags = {{"--async", &options.async},
                                               {"--graph", &options.graph},
+                                              {"--empty-launches", &options.empty_launches},
                                               {"--bins", &options.bins},
                                               {"--calibrate", &options.calibrate}};
   for (int i = 1; i < argc; ++i) {
@@ -462,10 +513,11 @@ Options Parse(int argc, char** argv) {
       std::exit(2);
     }
   }
-  if (!options.calibrate && options.empty_launches == 0 && options.iterations_per_us <= 0) {
+  if (!options.calibrate && !options.empty_launches && options.iterations_per_us <= 0) {
     std::fputs("spin: --iterations-per-us is needed; --calibrate prints it\n", stderr);
     std::exit(2);
   }
+  options.kinds = std::min(options.kinds, 512);
   return options;
 }
 
@@ -484,6 +536,7 @@ int main(int argc, char** argv) {
     }
     children.push_back(child);
   }
+  ::signal(SIGTERM, [](int) { g_terminated = 1; });
   Load load(options);
   if (options.calibrate) {
     std::printf("{\"iterations_per_us\": %.4f}\n", load.Calibrate());

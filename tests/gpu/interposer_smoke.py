@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The Aliquot Authors
 # SPDX-License-Identifier: Apache-2.0
-"""Small CUDA programs for tests/gpu/interposer.sh; each prints what it found and how long it took.
+"""Small CUDA programs for tests/gpu/interposer.sh and share.sh; each prints what it found and how
+long it took.
 
 What a program can't run (a package is missing) it says, and counts as done.
 """
@@ -232,11 +233,55 @@ def jax():
     print("jax", j.__version__, j.devices()[0].platform, float((x @ x)[0, 0]))
 
 
+def recover(share_mib):
+    """PyTorch in a share: its cache is emptied when the share is full, and work goes on."""
+    t = importlib.import_module("torch")
+    free, total = t.cuda.mem_get_info()
+    print(f"free {free >> 20} of {total >> 20} MiB")
+    if total >> 20 != int(share_mib):
+        sys.exit(f"the share is {share_mib} MiB")
+    blocks = []
+    while True:
+        try:
+            blocks.append(t.empty(256 << 20, device="cuda", dtype=t.uint8))
+        except t.OutOfMemoryError:
+            break
+    print(f"refused after {len(blocks) * 256} MiB, {t.cuda.mem_get_info()[0] >> 20} MiB free")
+    del blocks  # stays in the cache in pieces of 256 MiB
+    large = t.empty(int(share_mib) * 2 // 3 << 20, device="cuda", dtype=t.uint8)
+    print(f"retries {t.cuda.memory_stats()['num_alloc_retries']}, then {large.numel() >> 20} MiB")
+    x = t.randn(1024, 1024, device="cuda")
+    print("works", bool(t.isfinite(x @ x).all()))
+
+
+def preallocate(share_mib):
+    """JAX takes three quarters of what it takes for the GPU."""
+    os.environ.pop("XLA_PYTHON_CLIENT_PREALLOCATE", None)
+    j = importlib.import_module("jax")
+    x = j.numpy.ones((1024, 1024))
+    print("jax", float((x @ x)[0, 0]))
+    limit = j.devices()[0].memory_stats()["bytes_limit"] >> 20
+    print(f"its pool {limit} of {share_mib} MiB")
+    if limit > int(share_mib):
+        sys.exit("larger than the share")
+
+
+def nvml():
+    """What NVML tells inside of a share."""
+    n = importlib.import_module("pynvml")
+    n.nvmlInit()
+    device = n.nvmlDeviceGetHandleByIndex(0)
+    memory = n.nvmlDeviceGetMemoryInfo(device)
+    processes = n.nvmlDeviceGetComputeRunningProcesses(device)
+    print(f"{n.nvmlDeviceGetCount()} GPU, {memory.used >> 20} of {memory.total >> 20} MiB used, "
+          f"processes {[p.pid for p in processes]}")
+
+
 def main():
     name, arguments = sys.argv[1], sys.argv[2:]
     try:
         {"symbols": symbols, "driver": driver, "torch": torch, "compile": compile, "cupy": cupy,
-         "jax": jax}[name](*arguments)
+         "jax": jax, "recover": recover, "preallocate": preallocate, "nvml": nvml}[name](*arguments)
     except ModuleNotFoundError as error:
         print(f"not here: {error.name}")
 
