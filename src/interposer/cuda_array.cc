@@ -69,7 +69,7 @@ uint64_t EstimateLevels(const CUDA_ARRAY3D_DESCRIPTOR* descriptor, unsigned leve
   CUDA_ARRAY3D_DESCRIPTOR level = *descriptor;
   uint64_t sum = 0;
   for (unsigned i = 0; i < Min(levels, kMostLevels); ++i) {
-    sum += Estimate(&level);
+    sum = Min(sum + Estimate(&level), UINT64_MAX / 4);
     level.Width = Max(level.Width / 2, size_t{1});
     if (level.Height > 1) level.Height /= 2;
     if (level.Depth > 1 && !layers) level.Depth /= 2;
