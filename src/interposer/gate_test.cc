@@ -188,6 +188,12 @@ TEST_F(GateTest, AKilledAgentIsPassedAndTheNextOneObeyed) {
   ASSERT_TRUE(Eventually([&] { return agent_->Hellos() == 1; }));
   status_ = agent_->Status();
   ASSERT_NE(status_, nullptr);
+  // The process has yet to read the answer to its hello.
+  agent_->SetGate(ALIQUOT_GATE_SHARED);
+  ASSERT_TRUE(Eventually([&] {
+    Do("launch 1 10");
+    return Read(Gpu().launches) > 0;
+  }));
   agent_->SetGate(ALIQUOT_GATE_CLOSED);
   child_->Say("launch 1 10");
   ASSERT_TRUE(Waiting());
