@@ -26,12 +26,12 @@ using sim::cuda::testing::Variables;
 class ShareProgramsTest : public AgentTest {
  protected:
   // One H200 in ten replicas.
-  void StartNode(const std::string& more = "") {
+  void StartNode(const std::string& isolation = "compute: fair") {
     Simulate("h200-x1");
     Configure(
         "version: v1\nsharing:\n  timeSlicing:\n    resources:\n    - {name: nvidia.com/gpu, "
-        "replicas: 10}\n    isolation: {memory: share, compute: fair" +
-        more + "}\n");
+        "replicas: 10}\n    isolation: {memory: share, " +
+        isolation + "}\n");
     StartAll(10);
   }
   rpc::ContainerAllocation Place(const std::string& pod, std::size_t count) {
@@ -40,9 +40,9 @@ class ShareProgramsTest : public AgentTest {
     return placed.ok() ? placed->allocation : rpc::ContainerAllocation();
   }
   // A program in the container that got this answer. `library`: the driver it opens, empty as
-  // programs do.
+  // programs do. `more`: variables that the pod sets.
   Child Run(const rpc::ContainerAllocation& allocation, const std::vector<std::string>& arguments,
-            const std::string& library = "") {
+            const std::string& library = "", const Variables& more = {}) {
     Variables variables(allocation.envs.begin(), allocation.envs.end());
     std::string mounts;
     for (const rpc::Mount& mount : allocation.mounts) {
@@ -58,6 +58,7 @@ class ShareProgramsTest : public AgentTest {
         std::filesystem::path(ALIQUOT_SIM_CUDA_PATH).parent_path().string();
     // Ours comes before the sanitizer's library, as it does before every other.
     variables["ASAN_OPTIONS"] = "verify_asan_link_order=0:detect_leaks=0";
+    for (const auto& [name, value] : more) variables[name] = value;
     return Child(arguments, variables);
   }
   // Free and total, in MiB.
@@ -78,6 +79,39 @@ class ShareProgramsTest : public AgentTest {
   }
   bool AwaitGrant(const std::string& key, const json::value& wanted) {
     return agent_.AwaitStatus("/shares/grants/0/" + key, wanted);
+  }
+  std::unique_ptr<sim::cuda::Node> Gpu() {
+    sim::cuda::Environment environment;
+    environment.state_directory = Path("sim");
+    environment.node = "h200-x1";
+    auto node = sim::cuda::Node::Open(environment);
+    EXPECT_TRUE(node.ok()) << node.error().message;
+    return *std::move(node);
+  }
+  // What one process of `one` gets of the GPU's time beside three of `three`, all always busy.
+  double OneAgainstThree(const rpc::ContainerAllocation& one,
+                         const rpc::ContainerAllocation& three) {
+    const auto node = Gpu();
+    std::vector<Child> children;
+    children.push_back(Run(one, {"spin", "200", "async"}));
+    for (int i = 0; i < 3; ++i) children.push_back(Run(three, {"spin", "200", "async"}));
+    for (Child& child : children) EXPECT_EQ(child.Hear(), "ready");
+    for (Child& child : children) child.Say("go");
+    EXPECT_TRUE(Eventually([&] { return Busy(*node).size() == 4; }));
+    const auto before = Busy(*node);
+    double share = 0;
+    EXPECT_TRUE(Eventually([&] {
+      double sum = 0, of_one = 0;
+      for (const auto& [pid, busy] : Busy(*node)) {
+        const auto known = before.find(pid);
+        const double since = busy - (known == before.end() ? 0 : known->second);
+        sum += since;
+        if (pid == children[0].pid()) of_one = since;
+      }
+      share = of_one / sum;
+      return sum >= 1500;  // milliseconds of GPU time
+    }));
+    return share;
   }
   // Simulated GPU time by process.
   std::map<pid_t, double> Busy(sim::cuda::Node& node) {
@@ -113,6 +147,21 @@ TEST_F(ShareProgramsTest, ThreeOfTenReplicasAreThreeTenthsOfTheMemory) {
   EXPECT_TRUE(Eventually([&] { return Allocate(allocation, free - 64) == kOk; }));
 }
 
+// Nor does an empty list of libraries to load first; the driver itself in it goes around, and is
+// seen as every such program.
+TEST_F(ShareProgramsTest, NoVariableSwitchesItOff) {
+  StartNode();
+  const auto allocation = Place("pod", 1);
+  const Variables attempts = {
+      {"ALIQUOT_GRANT_DIR", Path("nowhere")}, {"LD_PRELOAD", ""}, {"CUDA_DISABLE_CONTROL", "true"}};
+  for (const auto& attempt : attempts) {
+    Child child = Run(allocation, {"hold", "30000"}, "", {attempt});
+    EXPECT_EQ(child.Hear(), kOutOfMemory) << attempt.first;
+    child.Say("end");
+    EXPECT_EQ(child.Wait(), 0);
+  }
+}
+
 TEST_F(ShareProgramsTest, MetricsTellWhatHappened) {
   StartNode();
   const auto allocation = Place("pod", 1);
@@ -139,35 +188,48 @@ TEST_F(ShareProgramsTest, MetricsTellWhatHappened) {
 // delays processes, and time that one does not use goes to the other, so bounds are wide; exact
 // shares are proven on the scheduler's own model.
 TEST_F(ShareProgramsTest, TimeGoesByReplicasAndNotByProcesses) {
-  StartNode(", quantum: 50ms");
+  StartNode("compute: fair, quantum: 50ms");
   const auto large = Place("large", 3);
   const auto small = Place("small", 1);
-  sim::cuda::Environment environment;
-  environment.state_directory = Path("sim");
-  environment.node = "h200-x1";
-  const auto node = sim::cuda::Node::Open(environment);
-  ASSERT_TRUE(node.ok()) << node.error().message;
-  std::vector<Child> children;
-  children.push_back(Run(large, {"spin", "200", "async"}));
-  for (int i = 0; i < 3; ++i) children.push_back(Run(small, {"spin", "200", "async"}));
-  for (Child& child : children) ASSERT_EQ(child.Hear(), "ready");
-  for (Child& child : children) child.Say("go");
-  ASSERT_TRUE(Eventually([&] { return Busy(**node).size() == 4; }));
-  const auto before = Busy(**node);
-  double share = 0;
-  ASSERT_TRUE(Eventually([&] {
-    double sum = 0, of_large = 0;
-    for (const auto& [pid, busy] : Busy(**node)) {
-      const auto known = before.find(pid);
-      const double since = busy - (known == before.end() ? 0 : known->second);
-      sum += since;
-      if (pid == children[0].pid()) of_large = since;
-    }
-    share = of_large / sum;
-    return sum >= 1500;  // milliseconds of GPU time
-  }));
+  const double share = OneAgainstThree(large, small);
   EXPECT_GT(share, 0.6) << "promised 0.75; without us it is 0.25";
   EXPECT_LT(share, 0.97) << "the other has its part";
+}
+
+// Half of the GPU, but of a class that others go ahead of.
+TEST_F(ShareProgramsTest, BestEffortGetsWhatIsLeft) {
+  StartNode("compute: fair, quantum: 50ms, classes: {best-effort: [batch]}");
+  const auto normal = Place("normal", 5);
+  const auto least = Place("batch:least", 5);
+  ASSERT_TRUE(Eventually([&] {
+    std::map<std::string, std::string> classes;
+    const json::value status = agent_.Status();
+    for (const json::value& grant : status.at("shares").at("grants").as_array()) {
+      if (grant.at("holder").is_null()) continue;
+      classes[json::value_to<std::string>(grant.at("holder").at("namespace"))] =
+          json::value_to<std::string>(grant.at("class"));
+    }
+    return classes ==
+           std::map<std::string, std::string>{{"batch", "best-effort"}, {"default", "normal"}};
+  }));
+  EXPECT_GT(OneAgainstThree(normal, least), 0.6) << "as one of two normal ones it gets 0.5";
+}
+
+// Nobody else is there, and still it gets no more.
+TEST_F(ShareProgramsTest, CappedHoldsOnAnIdleGpu) {
+  StartNode("compute: capped");
+  const auto node = Gpu();
+  Child child = Run(Place("pod", 2), {"spin", "200", "async"});
+  ASSERT_EQ(child.Hear(), "ready");
+  child.Say("go");
+  ASSERT_TRUE(Eventually([&] { return Busy(*node).size() == 1; }));
+  using Seconds = std::chrono::duration<double>;
+  const auto start = std::chrono::steady_clock::now();
+  const double before = Busy(*node)[child.pid()];
+  double busy = 0;
+  ASSERT_TRUE(Eventually([&] { return (busy = Busy(*node)[child.pid()] - before) >= 400; }));
+  const Seconds passed = std::chrono::steady_clock::now() - start;
+  EXPECT_LT(busy / 1000 / passed.count(), 0.5) << "promised 0.2; alone it would have it all";
 }
 
 TEST_F(ShareProgramsTest, AnAgentThatIsKilledDisturbsNobody) {
@@ -222,7 +284,7 @@ TEST_F(ShareProgramsTest, WorkPastTheGateIsReported) {
 }
 
 TEST_F(ShareProgramsTest, GoingAroundIsKilledIfSoConfigured) {
-  StartNode(", onViolation: kill");
+  StartNode("compute: fair, onViolation: kill");
   const auto allocation = Place("pod", 1);
   Child good = Run(allocation, {"hold", "1000"});
   ASSERT_EQ(good.Hear(), kOk);

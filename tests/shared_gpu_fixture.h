@@ -58,10 +58,10 @@ inline bool Eventually(const std::function<bool()>& condition) {
 // A load that prints what it did to a file. Killed on destruction.
 class Spin {
  public:
-  Spin(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
-       std::string output)
+  Spin(const char* program, const std::vector<std::string>& arguments,
+       const std::vector<std::string>& environment, std::string output)
       : output_(std::move(output)) {
-    std::vector<char*> argv = {const_cast<char*>("spin")};
+    std::vector<char*> argv = {const_cast<char*>(program)};
     for (const std::string& argument : arguments)
       argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
@@ -74,7 +74,7 @@ class Spin {
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_addopen(&actions, 1, output_.c_str(), O_CREAT | O_WRONLY | O_TRUNC,
                                        0644);
-    ::posix_spawn(&pid_, ALIQUOT_SPIN_PATH, &actions, nullptr, argv.data(), envp.data());
+    ::posix_spawn(&pid_, program, &actions, nullptr, argv.data(), envp.data());
     ::posix_spawn_file_actions_destroy(&actions);
   }
   Spin(const Spin&) = delete;
@@ -145,6 +145,15 @@ class SharedGpuTest : public ::testing::Test {
   }
 
   Spin& Start(const std::string& tenant, double start, const std::vector<std::string>& arguments) {
+    // What comes later counts.
+    std::vector<std::string> all = {
+        "--start-at", std::to_string(start), "--seconds", "2",       "--iterations-per-us",
+        "1000",       "--kernel-us",         "2000",      "--batch", "4"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    return Run(tenant, ALIQUOT_SPIN_PATH, all);
+  }
+  Spin& Run(const std::string& tenant, const char* program,
+            const std::vector<std::string>& arguments) {
     const std::string folder = std::filesystem::path(ALIQUOT_SIM_CUDA_PATH).parent_path();
     std::vector<std::string> environment = {
         "LD_LIBRARY_PATH=" + folder,
@@ -154,14 +163,10 @@ class SharedGpuTest : public ::testing::Test {
         "ALIQUOT_SIM_STATE=" + root_ + "/state",
         // A sanitized program refuses to start if something is preloaded before its runtime.
         "ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0",
+        "TEST_CUDA_LIBRARY=libcuda.so.1",
     };
-    // What comes later counts.
-    std::vector<std::string> all = {
-        "--start-at", std::to_string(start), "--seconds", "2",       "--iterations-per-us",
-        "1000",       "--kernel-us",         "2000",      "--batch", "4"};
-    all.insert(all.end(), arguments.begin(), arguments.end());
     const std::string output = root_ + "/out-" + std::to_string(spins_.size());
-    spins_.push_back(std::make_unique<Spin>(all, environment, output));
+    spins_.push_back(std::make_unique<Spin>(program, arguments, environment, output));
     return *spins_.back();
   }
 

@@ -9,6 +9,7 @@
 
 #include "agent/containers.h"
 #include "config/effective.h"
+#include "config/names.h"
 
 namespace aliquot::agent {
 namespace {
@@ -173,6 +174,7 @@ json::array SharesToJson(const std::vector<grants::GrantRow>& rows) {
                    {"replicas", row.device.held},
                    {"of", row.device.of},
                    {"tier", "interposer"},
+                   {"class", config::ToWord(row.tenant_class)},
                    {"memoryLimitBytes", std::move(limit)},
                    {"memoryChargedBytes", row.use.charged_bytes},
                    {"memoryDriverBytes", row.seen_bytes},

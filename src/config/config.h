@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -91,11 +92,15 @@ struct Isolation {
   enum class Memory { kNone, kShare, kBytes };
   enum class Compute { kNone, kFair, kCapped };
   enum class OnViolation { kReport, kKill };
+  // How a container's claims on GPU time are weighed against others'.
+  enum class TenantClass { kNormal, kLatency, kBestEffort };
   Memory memory = Memory::kNone;
   std::uint64_t memory_bytes_per_replica = 0;  // with kBytes
   Compute compute = Compute::kNone;
   std::optional<std::chrono::microseconds> quantum;
   OnViolation on_violation = OnViolation::kReport;
+  // Of the containers of a namespace; those of others are kNormal, which is never in here.
+  std::map<std::string, TenantClass> classes;
 
   bool active() const { return memory != Memory::kNone || compute != Compute::kNone; }
   friend bool operator==(const Isolation&, const Isolation&) = default;

@@ -81,6 +81,13 @@ json::object IsolationToJson(const Isolation& isolation) {
   object["quantum"] = nullptr;
   if (isolation.quantum) object["quantum"] = FormatDuration(*isolation.quantum);
   object["onViolation"] = ToWord(isolation.on_violation);
+  json::object classes;
+  for (const auto& [name, tenant_class] : isolation.classes) {
+    json::value& list = classes[ToWord(tenant_class)];
+    if (list.is_null()) list = json::array();
+    list.as_array().emplace_back(name);
+  }
+  if (!classes.empty()) object["classes"] = std::move(classes);
   return object;
 }
 

@@ -70,14 +70,18 @@ TEST(ExtendedMode, CanComeFromFlagOrEnvironment) {
 }
 
 TEST(Isolation, ReadsEveryKey) {
-  const ConfigOutcome outcome =
-      Isolated("{memory: share, compute: fair, quantum: 10ms, onViolation: kill}");
+  const ConfigOutcome outcome = Isolated(
+      "{memory: share, compute: fair, quantum: 10ms, onViolation: kill, classes: "
+      "{latency: [serving], best-effort: [batch, research]}}");
   ASSERT_TRUE(outcome.config) << Listing(outcome.diagnostics);
   Isolation expected;
   expected.memory = Isolation::Memory::kShare;
   expected.compute = Isolation::Compute::kFair;
   expected.quantum = std::chrono::milliseconds(10);
   expected.on_violation = Isolation::OnViolation::kKill;
+  expected.classes = {{"serving", Isolation::TenantClass::kLatency},
+                      {"batch", Isolation::TenantClass::kBestEffort},
+                      {"research", Isolation::TenantClass::kBestEffort}};
   EXPECT_EQ(outcome.config->sharing.isolation, expected);
 }
 
@@ -114,8 +118,13 @@ TEST(Isolation, RefusesWithPosition) {
       {"{quantum: 10us}", "expected a duration between 1ms and 1s"},
       {"{quantum: infinite}", "expected a duration between 1ms and 1s"},
       {"{onViolation: panic}", "expected report or kill"},
+      {"{classes: {latency: serving}}", "isolation.classes.latency: expected a list of namespaces"},
+      {"{classes: {latency: [Serving]}}", "found \"Serving\", expected the name of a namespace"},
+      {"{classes: {latency: [a], best-effort: [b, a]}}",
+       "isolation.classes.best-effort[1]: namespace a is latency already, expected one class"},
       {"5",
-       "isolation: expected a map with memory, compute, quantum, onViolation, found the number 5"}};
+       "isolation: expected a map with memory, compute, quantum, onViolation, classes, found the "
+       "number 5"}};
   for (const auto& [isolation, expected] : rows) {
     const ConfigOutcome outcome = Isolated(isolation);
     EXPECT_FALSE(outcome.config) << isolation;
@@ -123,6 +132,13 @@ TEST(Isolation, RefusesWithPosition) {
         << isolation << "\n"
         << Listing(outcome.diagnostics);
   }
+}
+
+TEST(Isolation, WarnsOfClassesWithoutGpuTimeToDivide) {
+  const ConfigOutcome outcome = Isolated("{memory: share, classes: {latency: [serving]}}");
+  ASSERT_TRUE(outcome.config);
+  EXPECT_NE(Listing(outcome.diagnostics).find("classes matter only where GPU time is divided"),
+            std::string::npos);
 }
 
 TEST(Isolation, WarnsWhenItPromisesNothing) {

@@ -38,6 +38,10 @@ constexpr std::array kCompute = {std::pair{"none"sv, Isolation::Compute::kNone},
                                  std::pair{"capped"sv, Isolation::Compute::kCapped}};
 constexpr std::array kOnViolation = {std::pair{"report"sv, Isolation::OnViolation::kReport},
                                      std::pair{"kill"sv, Isolation::OnViolation::kKill}};
+constexpr std::array kTenantClass = {
+    std::pair{"normal"sv, Isolation::TenantClass::kNormal},
+    std::pair{"latency"sv, Isolation::TenantClass::kLatency},
+    std::pair{"best-effort"sv, Isolation::TenantClass::kBestEffort}};
 
 constexpr std::string_view kPrefix = "nvidia.com/";
 // The reference's own limit; Kubernetes would allow 63 characters after the prefix.
@@ -102,6 +106,7 @@ Words<AllocationPolicy> WordsOf(AllocationPolicy) { return kPolicy; }
 Words<SharingStrategy> WordsOf(SharingStrategy) { return kSharing; }
 Words<Isolation::Compute> WordsOf(Isolation::Compute) { return kCompute; }
 Words<Isolation::OnViolation> WordsOf(Isolation::OnViolation) { return kOnViolation; }
+Words<Isolation::TenantClass> WordsOf(Isolation::TenantClass) { return kTenantClass; }
 
 std::string EitherOf(std::span<const std::string_view> words) {
   std::string text;
@@ -129,6 +134,11 @@ Result<std::string> CompleteResourceName(std::string_view name) {
             full, kPrefix, kPrefix)};
   }
   return full;
+}
+
+bool IsNamespace(std::string_view text) {
+  constexpr std::size_t kMost = 63;
+  return text.size() <= kMost && text.find('.') == text.npos && IsSubdomain(text);
 }
 
 bool IsDeviceRef(std::string_view text) {

@@ -27,6 +27,7 @@ Words<AllocationPolicy> WordsOf(AllocationPolicy);
 Words<SharingStrategy> WordsOf(SharingStrategy);
 Words<Isolation::Compute> WordsOf(Isolation::Compute);
 Words<Isolation::OnViolation> WordsOf(Isolation::OnViolation);
+Words<Isolation::TenantClass> WordsOf(Isolation::TenantClass);
 
 // The word for a value; every value of an enumeration has one.
 template <typename E>
@@ -59,6 +60,9 @@ std::string EitherOf(std::span<const std::string_view> words);
 // A resource name with the prefix nvidia.com/, which is added unless present. Refused: more than 63
 // characters in all, or a part after the prefix that is not a lower-case DNS-1123 subdomain.
 Result<std::string> CompleteResourceName(std::string_view name);
+
+// Whether `text` can be a namespace: a lower-case DNS-1123 label of at most 63 characters.
+bool IsNamespace(std::string_view text);
 
 // Whether `text` names a device of a devices: list: GPU index "0", MIG index "0:1", "GPU-<uuid>",
 // "MIG-<uuid>" or "MIG-GPU-<uuid>/<gi>/<ci>".

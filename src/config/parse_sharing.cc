@@ -151,8 +151,43 @@ void ReadQuantum(const Place& place, Isolation& isolation, Problems& problems) {
   isolation.quantum = std::chrono::duration_cast<std::chrono::microseconds>(**duration);
 }
 
+void ReadNamespace(const Place& place, Isolation::TenantClass tenant_class, Isolation& isolation,
+                   Problems& problems) {
+  const auto name = ReadString(place, problems);
+  if (!name) return;
+  if (!IsNamespace(*name)) {
+    problems.Error(place.position(), place.path,
+                   fmt::format("found \"{}\", expected the name of a namespace", *name));
+    return;
+  }
+  const auto [known, added] = isolation.classes.emplace(*name, tenant_class);
+  if (!added && known->second != tenant_class) {
+    problems.Error(
+        place.position(), place.path,
+        fmt::format("namespace {} is {} already, expected one class", *name, ToWord(known->second)),
+        "remove it from one of the two");
+  }
+}
+
+void ReadClasses(const Place& place, Isolation& isolation, Problems& problems) {
+  constexpr std::array<std::string_view, 2> kKeys = {"latency", "best-effort"};
+  const MapReader map(place, kKeys, KeyCase::kExact, problems);
+  for (const std::string_view key : kKeys) {
+    const auto list = map.Get(key);
+    if (!list || !ExpectList(*list, "namespaces", problems)) continue;
+    for (std::size_t i = 0; i < list->node->items.size(); ++i) {
+      ReadNamespace(ItemOf(*list, i), *FromWord<Isolation::TenantClass>(key), isolation, problems);
+    }
+  }
+  if (!isolation.classes.empty() && isolation.compute == Isolation::Compute::kNone) {
+    problems.Warn(place.key, place.path, "classes matter only where GPU time is divided",
+                  "set compute to fair or capped, or remove them");
+  }
+}
+
 Isolation ParseIsolation(const Place& place, Problems& problems) {
-  constexpr std::array<std::string_view, 4> kKeys = {"memory", "compute", "quantum", "onViolation"};
+  constexpr std::array<std::string_view, 5> kKeys = {"memory", "compute", "quantum", "onViolation",
+                                                     "classes"};
   const MapReader map(place, kKeys, KeyCase::kExact, problems);
   Isolation isolation;
   if (const auto memory = map.Get("memory")) ReadIsolationMemory(*memory, isolation, problems);
@@ -160,6 +195,7 @@ Isolation ParseIsolation(const Place& place, Problems& problems) {
   if (const auto quantum = map.Get("quantum")) ReadQuantum(*quantum, isolation, problems);
   if (const auto action = map.Get("onViolation"))
     ReadWord(*action, isolation.on_violation, problems);
+  if (const auto classes = map.Get("classes")) ReadClasses(*classes, isolation, problems);
   return isolation;
 }
 

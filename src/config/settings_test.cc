@@ -268,6 +268,9 @@ Config Arbitrary() {
     isolation.memory = Isolation::Memory::kBytes;
     isolation.memory_bytes_per_replica = *rc::gen::inRange<std::uint64_t>(1u << 20, 1ull << 40);
     isolation.quantum = std::chrono::microseconds(*rc::gen::inRange(1'000, 1'000'000));
+    isolation.compute = Isolation::Compute::kFair;
+    if (*rc::gen::arbitrary<bool>()) isolation.classes["a"] = Isolation::TenantClass::kLatency;
+    if (*rc::gen::arbitrary<bool>()) isolation.classes["b"] = Isolation::TenantClass::kBestEffort;
     config.sharing.isolation = isolation;
   }
   return config;

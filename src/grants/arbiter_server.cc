@@ -9,6 +9,7 @@ namespace aliquot::grants {
 namespace {
 
 using Compute = config::Isolation::Compute;
+using TenantClass = config::Isolation::TenantClass;
 
 constexpr std::uint32_t kWhole = 1'000'000;  // weights are in millionths
 
@@ -24,6 +25,18 @@ arbiter::ComputeMode ModeOf(Compute compute) {
   return arbiter::ComputeMode::kOff;
 }
 
+arbiter::TenantClass ClassOf(TenantClass tenant_class) {
+  switch (tenant_class) {
+    case TenantClass::kLatency:
+      return arbiter::TenantClass::kLatency;
+    case TenantClass::kBestEffort:
+      return arbiter::TenantClass::kBestEffort;
+    case TenantClass::kNormal:
+      break;
+  }
+  return arbiter::TenantClass::kNormal;
+}
+
 arbiter::GrantSpec SpecOf(const ServedGrant& grant) {
   arbiter::GrantSpec spec;
   spec.id = grant.id;
@@ -34,6 +47,7 @@ arbiter::GrantSpec SpecOf(const ServedGrant& grant) {
         device.memory_bytes ? std::max<std::uint64_t>(1, *device.memory_bytes) : 0;
     spec.devices.push_back({device.uuid, limit, device.weight_ppm, kWhole});
   }
+  spec.tenant_class = ClassOf(grant.tenant_class);
   spec.compute = ModeOf(grant.compute);
   if (grant.quantum) spec.quantum = *grant.quantum;
   return spec;

@@ -118,6 +118,7 @@ ServedGrant GrantManager::Served(const Grant& grant) const {
   if (isolation_ && grant.compute) {
     served.compute = isolation_->compute;
     served.quantum = isolation_->quantum;
+    served.tenant_class = ClassNow(grant, isolation_);
   }
   return served;
 }
@@ -153,12 +154,16 @@ void GrantManager::SetIsolation(const std::optional<config::Isolation>& isolatio
         dependencies_.log.Warning("grant not kept", {{"error", saved.error().message}});
       }
     }
-    const ServedGrant now = Served(entry.grant);
-    if (now == before[id] || !entry.served) continue;
-    if (Status updated = dependencies_.server.Update(now); !updated.ok()) {
-      dependencies_.log.Error("grant not changed",
-                              {{"grant", id}, {"error", updated.error().message}});
-    }
+    Update(entry, before[id]);
+  }
+}
+
+void GrantManager::Update(const Entry& entry, const ServedGrant& before) {
+  const ServedGrant now = Served(entry.grant);
+  if (now == before || !entry.served) return;
+  if (Status updated = dependencies_.server.Update(now); !updated.ok()) {
+    dependencies_.log.Error("grant not changed",
+                            {{"grant", now.id}, {"error", updated.error().message}});
   }
 }
 
@@ -227,7 +232,9 @@ void GrantManager::Supersede(const Grant& fresh) {
 
 void GrantManager::SetHolder(Entry& entry, const Holder& holder) {
   if (entry.grant.holder == holder) return;
+  const ServedGrant before = Served(entry.grant);
   entry.grant.holder = holder;
+  Update(entry, before);
   dependencies_.log.Info("grant identified", {{"grant", entry.grant.id},
                                               {"namespace", holder.pod_namespace},
                                               {"pod", holder.pod},
@@ -370,6 +377,7 @@ std::vector<GrantRow> GrantManager::Rows() const {
       row.grant = entry.grant;
       row.device = device;
       row.limit_bytes = Limit(device);
+      row.tenant_class = ClassNow(entry.grant, isolation_);
       row.use.uuid = device.uuid;
       if (const auto seen = held.find({id, device.uuid}); seen != held.end()) {
         row.seen_bytes = seen->second;

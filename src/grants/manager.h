@@ -47,6 +47,7 @@ struct GrantRow {
   Grant grant;
   GrantDevice device;
   std::optional<std::uint64_t> limit_bytes;  // now in force
+  config::Isolation::TenantClass tenant_class = config::Isolation::TenantClass::kNormal;
   DeviceUse use;
   std::uint64_t seen_bytes = 0;  // held by the container's processes, says the driver
   std::size_t sessions = 0;
@@ -135,6 +136,8 @@ class GrantManager {
   ServedGrant Served(const Grant& grant) const;
   Status Serve(const Grant& grant);
   void Retry(Entry& entry);
+  // Tells the server if the grant is not served any more as it was before.
+  void Update(const Entry& entry, const ServedGrant& before);
   void Supersede(const Grant& fresh);
   bool SameAdmission(const Grant& a, const Grant& b) const;
   void Identify(Entry& entry, const std::vector<HeldIds>& held);

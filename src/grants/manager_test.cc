@@ -330,6 +330,26 @@ TEST_F(GrantManagerTest, ChangesReachRunningContainersByTheRule) {
   EXPECT_EQ(server_.updates, updates);
 }
 
+TEST_F(GrantManagerTest, ClassesGoByNamespace) {
+  using TenantClass = config::Isolation::TenantClass;
+  isolation_.classes = {{"team", TenantClass::kLatency}, {"others", TenantClass::kBestEffort}};
+  manager_->SetIsolation(isolation_);
+  const Grant grant = Allocate({"GPU-a::0"});
+  const auto served = [&] { return server_.served[grant.id].tenant_class; };
+  EXPECT_EQ(served(), TenantClass::kNormal) << "whose it is is not known yet";
+  manager_->SetHeld({Held("pod", {"GPU-a::0"})});
+  EXPECT_EQ(served(), TenantClass::kLatency);
+  EXPECT_EQ(manager_->Rows()[0].tenant_class, TenantClass::kLatency);
+  Restart();
+  EXPECT_EQ(served(), TenantClass::kLatency);
+  isolation_.classes = {{"team", TenantClass::kBestEffort}};
+  manager_->SetIsolation(isolation_);
+  EXPECT_EQ(served(), TenantClass::kBestEffort);
+  isolation_.classes.clear();
+  manager_->SetIsolation(isolation_);
+  EXPECT_EQ(served(), TenantClass::kNormal);
+}
+
 TEST_F(GrantManagerTest, UntilTheConfigurationIsKnownPromisesStand) {
   const Grant grant = Allocate({"GPU-a::0"});
   server_ = FakeShareServer();

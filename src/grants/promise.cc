@@ -101,6 +101,14 @@ std::optional<std::uint64_t> LimitNow(const GrantDevice& promised,
   return std::max(*promised.memory_bytes, *now);
 }
 
+config::Isolation::TenantClass ClassNow(const Grant& grant,
+                                        const std::optional<config::Isolation>& isolation) {
+  using TenantClass = config::Isolation::TenantClass;
+  if (!isolation || !grant.holder) return TenantClass::kNormal;
+  const auto known = isolation->classes.find(grant.holder->pod_namespace);
+  return known == isolation->classes.end() ? TenantClass::kNormal : known->second;
+}
+
 Status CheckRoom(const Grant& wanted, const std::vector<const Grant*>& others,
                  const config::Isolation& isolation) {
   if (isolation.memory != Memory::kShare) return {};

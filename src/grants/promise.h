@@ -34,6 +34,10 @@ std::vector<GrantDevice> PromiseFor(const share::PlannedResource& resource,
 std::optional<std::uint64_t> LimitNow(const GrantDevice& promised,
                                       const std::optional<config::Isolation>& isolation);
 
+// The class of a grant's container, by the namespace of its pod; normal until that is known.
+config::Isolation::TenantClass ClassNow(const Grant& grant,
+                                        const std::optional<config::Isolation>& isolation);
+
 // Whether the memory of `wanted` is there beside `others`, promises that are still held. Each
 // replica counts once, however many grants of a pod's containers in turn have it, and those of
 // `wanted` not at all beside it. Only memory: share is a promise of real memory; a quantity may

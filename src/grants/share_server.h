@@ -34,6 +34,7 @@ struct ServedGrant {
   std::vector<ServedDevice> devices;
   config::Isolation::Compute compute = config::Isolation::Compute::kNone;
   std::optional<std::chrono::microseconds> quantum;
+  config::Isolation::TenantClass tenant_class = config::Isolation::TenantClass::kNormal;
 
   friend bool operator==(const ServedGrant&, const ServedGrant&) = default;
 };

@@ -95,7 +95,12 @@ using CUDA_ARRAY3D_DESCRIPTOR = Array3DDescriptor<size_t>;
 using CUDA_ARRAY3D_DESCRIPTOR_v1 = Array3DDescriptor<unsigned>;
 static_assert(sizeof(CUDA_ARRAY_DESCRIPTOR) == 24);
 static_assert(sizeof(CUDA_ARRAY3D_DESCRIPTOR) == 40);
-enum : unsigned { CUDA_ARRAY3D_SPARSE = 0x40, CUDA_ARRAY3D_DEFERRED_MAPPING = 0x80 };
+enum : unsigned {
+  CUDA_ARRAY3D_LAYERED = 0x01,
+  CUDA_ARRAY3D_CUBEMAP = 0x04,
+  CUDA_ARRAY3D_SPARSE = 0x40,
+  CUDA_ARRAY3D_DEFERRED_MAPPING = 0x80
+};
 struct CUDA_ARRAY_MEMORY_REQUIREMENTS {
   size_t size, alignment;
   unsigned reserved[4];
@@ -201,4 +206,14 @@ struct CUDA_MEMCPY3D_BATCH_OP {
   unsigned order, flags;
 };
 static_assert(sizeof(CUDA_MEMCPY3D_BATCH_OP) == 112);
+// Of a batch of decompressions: from the second pointer to the third.
+struct CUmemDecompressParams {
+  size_t srcNumBytes, dstNumBytes;
+  unsigned* dstActBytes;
+  const void* src;
+  void* dst;
+  int algo;
+  unsigned char padding[20];
+};
+static_assert(sizeof(CUmemDecompressParams) == 64);
 enum : unsigned { CU_MEMORYTYPE_HOST = 1, CU_MEMORYTYPE_DEVICE = 2, CU_MEMORYTYPE_ARRAY = 3 };

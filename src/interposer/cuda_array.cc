@@ -61,6 +61,22 @@ uint64_t Estimate(const Array3DDescriptor<Size>* d) {
   return Estimate(d->Width, d->Height, d->Depth, d->Format, d->NumChannels);
 }
 
+// Each level has half of the one before in every dimension that it has; layers and faces are none.
+uint64_t EstimateLevels(const CUDA_ARRAY3D_DESCRIPTOR* descriptor, unsigned levels) {
+  if (descriptor == nullptr) return 0;
+  constexpr unsigned kMostLevels = 32;
+  const bool layers = (descriptor->Flags & (CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_CUBEMAP)) != 0;
+  CUDA_ARRAY3D_DESCRIPTOR level = *descriptor;
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < Min(levels, kMostLevels); ++i) {
+    sum = Min(sum + Estimate(&level), UINT64_MAX / 4);
+    level.Width = Max(level.Width / 2, size_t{1});
+    if (level.Height > 1) level.Height /= 2;
+    if (level.Depth > 1 && !layers) level.Depth /= 2;
+  }
+  return sum;
+}
+
 using Requirements = CUDA_ARRAY_MEMORY_REQUIREMENTS;
 constinit Real<CUresult(Requirements*, CUarray, CUdevice)> real_array_requirements(
     "cuArrayGetMemoryRequirements");
@@ -115,12 +131,10 @@ CUresult cuArray3DCreate_v2(CUarray* array, const CUDA_ARRAY3D_DESCRIPTOR* descr
   return Array(array, Estimate(descriptor), [&] { return real(array, descriptor); });
 }
 
-// All levels together are at most twice the first (one dimension), usually a third more.
 CUresult cuMipmappedArrayCreate(CUmipmappedArray* array, const CUDA_ARRAY3D_DESCRIPTOR* descriptor,
                                 unsigned levels) {
   static constinit Real<decltype(cuMipmappedArrayCreate)> real("cuMipmappedArrayCreate");
-  const uint64_t first = Estimate(descriptor);
-  return Array(array, levels > 1 ? first + first / 3 : first,
+  return Array(array, EstimateLevels(descriptor, levels),
                [&] { return real(array, descriptor, levels); });
 }
 

@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Batches of copies are one piece of work each: they go by the gate if all together are large, see
-// large.h. Before CUDA 13 they also told which copy failed. Without an agent: as kernels.
+// Batches of copies, and of decompressions, are one piece of work each: they go by the gate if all
+// together are large, see large.h. Before CUDA 13 they also told which copy failed. Without an
+// agent: as kernels.
 
 #include "interposer/cuda_hooks_copy.h"
 #include "interposer/large.h"
@@ -22,6 +23,12 @@ uint64_t Bytes(const CUDA_MEMCPY3D_BATCH_OP* copies, size_t count) {
   for (size_t i = 0; copies != nullptr && i < count; ++i) {
     sum += copies[i].width * copies[i].height * copies[i].depth;
   }
+  return sum;
+}
+
+uint64_t Bytes(const CUmemDecompressParams* pieces, size_t count) {
+  uint64_t sum = 0;
+  for (size_t i = 0; pieces != nullptr && i < count; ++i) sum += pieces[i].dstNumBytes;
   return sum;
 }
 
@@ -92,4 +99,19 @@ CUresult cuMemcpy3DBatchAsync_v2_ptsz(size_t count, CUDA_MEMCPY3D_BATCH_OP* copi
       "cuMemcpy3DBatchAsync_v2_ptsz");
   return Large(Bytes(copies, count), kAny, PerThread(stream),
                [&] { return real(count, copies, flags, stream); });
+}
+
+CUresult cuMemBatchDecompressAsync(CUmemDecompressParams* pieces, size_t count, unsigned flags,
+                                   size_t* failed, CUstream stream) {
+  static constinit Real<decltype(cuMemBatchDecompressAsync)> real("cuMemBatchDecompressAsync");
+  return Large(Bytes(pieces, count), kAny, stream,
+               [&] { return real(pieces, count, flags, failed, stream); });
+}
+
+CUresult cuMemBatchDecompressAsync_ptsz(CUmemDecompressParams* pieces, size_t count, unsigned flags,
+                                        size_t* failed, CUstream stream) {
+  static constinit Real<decltype(cuMemBatchDecompressAsync_ptsz)> real(
+      "cuMemBatchDecompressAsync_ptsz");
+  return Large(Bytes(pieces, count), kAny, PerThread(stream),
+               [&] { return real(pieces, count, flags, failed, stream); });
 }

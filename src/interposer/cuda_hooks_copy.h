@@ -87,3 +87,21 @@ ALIQUOT_EXPORT CUresult cuMemsetD2D32Async_ptsz(CUdeviceptr, size_t, unsigned, s
                                                 CUstream);
 ALIQUOT_EXPORT CUresult cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D*);
 ALIQUOT_EXPORT CUresult cuMemcpy2DUnaligned_v2_ptds(const CUDA_MEMCPY2D*);
+ALIQUOT_EXPORT CUresult cuMemcpyDtoA_v2(CUarray, size_t, CUdeviceptr, size_t);
+ALIQUOT_EXPORT CUresult cuMemcpyDtoA_v2_ptds(CUarray, size_t, CUdeviceptr, size_t);
+ALIQUOT_EXPORT CUresult cuMemcpyAtoD_v2(CUdeviceptr, CUarray, size_t, size_t);
+ALIQUOT_EXPORT CUresult cuMemcpyAtoD_v2_ptds(CUdeviceptr, CUarray, size_t, size_t);
+ALIQUOT_EXPORT CUresult cuMemcpyAtoA_v2(CUarray, size_t, CUarray, size_t, size_t);
+ALIQUOT_EXPORT CUresult cuMemcpyAtoA_v2_ptds(CUarray, size_t, CUarray, size_t, size_t);
+ALIQUOT_EXPORT CUresult cuMemcpyHtoA_v2(CUarray, size_t, const void*, size_t);
+ALIQUOT_EXPORT CUresult cuMemcpyHtoA_v2_ptds(CUarray, size_t, const void*, size_t);
+ALIQUOT_EXPORT CUresult cuMemcpyAtoH_v2(void*, CUarray, size_t, size_t);
+ALIQUOT_EXPORT CUresult cuMemcpyAtoH_v2_ptds(void*, CUarray, size_t, size_t);
+ALIQUOT_EXPORT CUresult cuMemcpyHtoAAsync_v2(CUarray, size_t, const void*, size_t, CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpyHtoAAsync_v2_ptsz(CUarray, size_t, const void*, size_t, CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpyAtoHAsync_v2(void*, CUarray, size_t, size_t, CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpyAtoHAsync_v2_ptsz(void*, CUarray, size_t, size_t, CUstream);
+ALIQUOT_EXPORT CUresult cuMemBatchDecompressAsync(CUmemDecompressParams*, size_t, unsigned, size_t*,
+                                                  CUstream);
+ALIQUOT_EXPORT CUresult cuMemBatchDecompressAsync_ptsz(CUmemDecompressParams*, size_t, unsigned,
+                                                       size_t*, CUstream);

@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <chrono>
+#include <sstream>
 
 #include "interposer/testing/fixture.h"
 
@@ -20,8 +22,10 @@ std::uint64_t InFlight(const aliquot_status_gpu& gpu) {
 class GateTest : public InterposerTest {
  protected:
   // A program at work in real time, alone at first.
-  void Begin(std::uint64_t limit = 8 * kGiB) {
-    StartAgent(Options(limit));
+  void Begin(std::uint64_t limit = 8 * kGiB, std::uint32_t duty_permille = 0) {
+    AgentStub::Options options = Options(limit);
+    options.duty_permille = duty_permille;
+    StartAgent(options);
     Variables variables = Env();
     variables["ALIQUOT_SIM_TIME_SCALE"] = "1";
     child_ = std::make_unique<Child>(std::vector<std::string>{"work"}, variables);
@@ -110,6 +114,36 @@ TEST_F(GateTest, BatchesOfCopiesGoByTheGateTogether) {
   }
 }
 
+// Whatever gives the GPU work is held back, in all its variants; whatever others may wait for is
+// not.
+TEST_F(GateTest, EveryWayToSubmitWorkGoesByTheGate) {
+  Begin();
+  child_->Say("calls");
+  std::istringstream calls(child_->Hear());
+  int held = 0, free = 0;
+  std::uint64_t waited = 0;
+  std::string name, kind;
+  for (int index = 0; std::getline(calls >> name >> std::ws, kind, ';'); ++index) {
+    SCOPED_TRACE(name);
+    agent_->SetGate(ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED);
+    child_->Say("call " + std::to_string(index));
+    if (kind == "held") {
+      ++held;
+      EXPECT_TRUE(Waiting());
+      agent_->SetGate(0);
+    } else {
+      ++free;
+    }
+    ASSERT_EQ(child_->Hear(), "call");
+    EXPECT_TRUE(kind == "held" || Read(Gpu().waited_ns) == waited);
+    waited = Read(Gpu().waited_ns);
+    agent_->SetGate(0);
+    EXPECT_TRUE(Eventually([&] { return Read(Gpu().waiting) == 0; }));
+  }
+  EXPECT_EQ(held, 4 + 2 * 45);
+  EXPECT_EQ(free, 2 * 13);
+}
+
 TEST_F(GateTest, CallbacksPassAClosedGate) {
   Begin();
   agent_->SetGate(ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED);
@@ -128,6 +162,21 @@ TEST_F(GateTest, AnAgentWithoutHeartbeatIsPassed) {
   Do("launch 20 10");  // at once: the agent stays dead until its heart beats again
 }
 
+// A tenth of each 10 ms, if that is the policy: kernels of 1 ms begin in one of them each.
+TEST_F(GateTest, WithoutAnAgentAProcessMayPaceItself) {
+  Begin(8 * kGiB, 100);
+  agent_->SetGate(ALIQUOT_GATE_CLOSED);
+  agent_->StopHeartbeat();
+  Do("launch 1 10");
+  EXPECT_EQ(Read(status_->stale_passes), 1u);
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20; ++i) {
+    Do("launch 1 1000");
+    Do("sync");
+  }
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(90));
+}
+
 TEST_F(GateTest, AKilledAgentIsPassedAndTheNextOneObeyed) {
   Begin();
   agent_->SetGate(ALIQUOT_GATE_CLOSED);
@@ -139,6 +188,12 @@ TEST_F(GateTest, AKilledAgentIsPassedAndTheNextOneObeyed) {
   ASSERT_TRUE(Eventually([&] { return agent_->Hellos() == 1; }));
   status_ = agent_->Status();
   ASSERT_NE(status_, nullptr);
+  // The process has yet to read the answer to its hello.
+  agent_->SetGate(ALIQUOT_GATE_SHARED);
+  ASSERT_TRUE(Eventually([&] {
+    Do("launch 1 10");
+    return Read(Gpu().launches) > 0;
+  }));
   agent_->SetGate(ALIQUOT_GATE_CLOSED);
   child_->Say("launch 1 10");
   ASSERT_TRUE(Waiting());

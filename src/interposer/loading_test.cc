@@ -79,6 +79,29 @@ TEST(Library, NeedsAnOldGlibcOnly) {
   }
 }
 
+// Whatever happens, the program decides how it ends; and nothing runs before it calls CUDA.
+TEST(Library, NeitherEndsThrowsNorRunsUncalled) {
+  const std::set<std::string> forbidden = {"exit",   "_exit",     "_Exit",      "quick_exit",
+                                           "abort",  "raise",     "kill",       "__assert_fail",
+                                           "signal", "sigaction", "__cxa_throw"};
+  for (const std::string library : {ALIQUOT_INTERPOSER_PATH, ALIQUOT_INTERPOSER_NVML_PATH}) {
+    std::istringstream lines(Output("nm -D --undefined-only " + library));
+    std::string kind, name;
+    int names = 0;
+    while (lines >> kind >> name) {
+      ++names;
+      EXPECT_FALSE(forbidden.contains(name.substr(0, name.find('@')))) << library << " " << name;
+    }
+    EXPECT_GT(names, 10);
+    // One function each: the compiler's own.
+    const std::string dynamic = Output("readelf -dW " + library);
+    EXPECT_EQ(Between(dynamic, "(INIT_ARRAYSZ)", '(').at(0).find_first_not_of(" 8"),
+              std::string::npos);
+    EXPECT_EQ(Between(dynamic, "(FINI_ARRAYSZ)", '(').at(0).find_first_not_of(" 8"),
+              std::string::npos);
+  }
+}
+
 // What the simulated driver's own tests play, through the interposer.
 class Unchanged : public InterposerTest, public ::testing::WithParamInterface<const char*> {
  protected:
@@ -169,6 +192,38 @@ TEST_F(LoadingTest, WithoutADriverThereIsNoDevice) {
 TEST_F(LoadingTest, ReloadedAgainAndAgain) {
   StartAgent(Options(kGiB));
   EXPECT_EQ(Play({"reload", ALIQUOT_INTERPOSER_PATH}, Env()), 0);
+}
+
+// Programs whose output others read: not a word, unless asked.
+TEST_F(LoadingTest, IsSilentUnlessAsked) {
+  StartAgent(Options(kGiB));
+  const auto said = [&](Variables variables) {
+    std::string command = "env";
+    for (const auto& [name, value] : variables) command += " " + name + "=" + value;
+    return Output(command + " " + ALIQUOT_TEST_PROGRAM_PATH +
+                  " fill linear 64 2>&1 >/dev/null </dev/null");
+  };
+  EXPECT_EQ(said(Env()), "");
+  EXPECT_GT(agent_->Denied(), 0u);
+  Variables asked = Env();
+  asked["ALIQUOT_LOG"] = "1";
+  EXPECT_NE(said(asked).find("the share is used up"), std::string::npos);
+}
+
+// A program that was linked with the driver: it does not start if one symbol is missing.
+TEST_F(LoadingTest, ALinkedProgramIsCaught) {
+  StartAgent(Options(0));
+  Variables variables = Env();
+  variables["TEST_PROGRAM"] = ALIQUOT_LINKED_PROGRAM_PATH;
+  EXPECT_EQ(Play({}, variables), 3) << "the driver itself";
+  Variables preloaded = variables;
+  preloaded["LD_PRELOAD"] = ALIQUOT_INTERPOSER_PATH;
+  EXPECT_EQ(Play({}, preloaded), 0);
+  const std::string lib = directory_ + "/lib";
+  std::filesystem::create_directory(lib);
+  std::filesystem::copy_file(ALIQUOT_INTERPOSER_PATH, lib + "/libcuda.so.1");
+  variables["LD_LIBRARY_PATH"] = lib;
+  EXPECT_EQ(Play({}, variables), 0);
 }
 
 // No grant: forwarding only, and no word of it.

@@ -34,7 +34,7 @@ TEST_P(Family, IsChargedRefusedAndGivenBack) {
 
 INSTANTIATE_TEST_SUITE_P(Memory, Family,
                          ::testing::Values("linear", "pitched", "managed", "array", "array3d",
-                                           "mipmapped", "virtual", "pooled", "from-pool"),
+                                           "mipmapped", "levels", "virtual", "pooled", "from-pool"),
                          [](const auto& family) {
                            std::string name = family.param;
                            for (char& c : name) {
@@ -149,6 +149,15 @@ TEST_F(MemoryTest, TheExporterPaysForWhatOthersImport) {
   EXPECT_EQ(exporter.Hear(), "done");
   EXPECT_EQ(exporter.Wait(), 0);
   EXPECT_TRUE(Eventually([&] { return agent_->Charged() == 0; }));
+}
+
+TEST_F(MemoryTest, PhysicalMemoryIsPaidByItsCreator) {
+  StartAgent(Options(4 * kGiB));
+  Child exporter({"virtual-export"}, Env());
+  const std::string path = exporter.Hear();
+  EXPECT_EQ(agent_->Charged(), (512 + 32) * kMiB);
+  EXPECT_EQ(Play({"virtual-import", path}, Env()), 0);
+  EXPECT_EQ(agent_->Peak(), (512 + 32 + 512) * kMiB) << "the importer's context";
 }
 
 TEST_F(MemoryTest, AContextThatDoesNotFitIsRefused) {

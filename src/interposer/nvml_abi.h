@@ -18,6 +18,7 @@ enum nvmlReturn_t : int {
   NVML_ERROR_INSUFFICIENT_SIZE = 7,
   NVML_ERROR_LIBRARY_NOT_FOUND = 12,
   NVML_ERROR_FUNCTION_NOT_FOUND = 13,
+  NVML_ERROR_ARGUMENT_VERSION_MISMATCH = 25,
 };
 
 struct nvmlMemory_t {
@@ -38,6 +39,20 @@ struct nvmlProcessInfo_v2_t {
   unsigned gpuInstanceId, computeInstanceId;
 };
 static_assert(sizeof(nvmlProcessInfo_v2_t) == 24);
+struct nvmlProcessDetail_v1_t {
+  unsigned pid;
+  unsigned long long usedGpuMemory;
+  unsigned gpuInstanceId, computeInstanceId;
+  unsigned long long usedGpuCcProtectedMemory;
+};
+static_assert(sizeof(nvmlProcessDetail_v1_t) == 32);
+struct nvmlProcessDetailList_v1_t {
+  unsigned version;
+  unsigned mode;  // 0 compute, 1 graphics, 2 MPS
+  unsigned numProcArrayEntries;
+  nvmlProcessDetail_v1_t* procArray;
+};
+static_assert(sizeof(nvmlProcessDetailList_v1_t) == 24);
 struct nvmlProcessUtilizationSample_t {
   unsigned pid;
   unsigned long long timeStamp;
@@ -79,6 +94,8 @@ ALIQUOT_EXPORT nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v2(nvmlDevic
                                                                        nvmlProcessInfo_v2_t*);
 ALIQUOT_EXPORT nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v3(nvmlDevice_t, unsigned*,
                                                                        nvmlProcessInfo_v2_t*);
+ALIQUOT_EXPORT nvmlReturn_t nvmlDeviceGetRunningProcessDetailList(nvmlDevice_t,
+                                                                  nvmlProcessDetailList_v1_t*);
 ALIQUOT_EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t,
                                                             nvmlProcessUtilizationSample_t*,
                                                             unsigned*, unsigned long long);

@@ -50,6 +50,10 @@ void Fill(nvmlProcessInfo_v2_t* to, const aliquot_process& from) {
   *to = {from.pid, from.used, ~0u, ~0u};
 }
 
+void Fill(nvmlProcessDetail_v1_t* to, const aliquot_process& from) {
+  *to = {from.pid, from.used, ~0u, ~0u, 0};
+}
+
 template <typename Info>
 nvmlReturn_t Answer(int gpu, unsigned* count, Info* infos, bool compute) {
   if (count == nullptr) return NVML_ERROR_INVALID_ARGUMENT;
@@ -150,6 +154,18 @@ nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v3(nvmlDevice_t device, uns
                                                         nvmlProcessInfo_v2_t* infos) {
   return Processes<"nvmlDeviceGetMPSComputeRunningProcesses_v3", Who::kOthers>(device, count,
                                                                                infos);
+}
+
+// All three kinds by one call. Of a list that we don't know we can't leave anything out.
+nvmlReturn_t nvmlDeviceGetRunningProcessDetailList(nvmlDevice_t device,
+                                                   nvmlProcessDetailList_v1_t* list) {
+  static constinit Real<decltype(nvmlDeviceGetRunningProcessDetailList)> real(
+      "nvmlDeviceGetRunningProcessDetailList");
+  constexpr unsigned kVersion = sizeof(nvmlProcessDetailList_v1_t) | 1u << 24;
+  const int gpu = GpuOf(device);
+  if (gpu < 0 || list == nullptr) return real(device, list);
+  if (list->version != kVersion) return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+  return Answer(gpu, &list->numProcArrayEntries, list->procArray, list->mode == 0);
 }
 
 // The driver's samples, without those of other containers.

@@ -60,8 +60,10 @@ class PodLister final : public v1::PodResourcesLister::Service {
         const std::string pod = holder.substr(0, holder.find('/'));
         if (!pods.contains(pod)) {
           pods[pod] = response->add_pod_resources();
-          pods[pod]->set_namespace_("default");
-          pods[pod]->set_name(pod);
+          const std::size_t colon = pod.find(':');
+          const bool plain = colon == pod.npos;
+          pods[pod]->set_namespace_(plain ? "default" : pod.substr(0, colon));
+          pods[pod]->set_name(plain ? pod : pod.substr(colon + 1));
         }
         if (!containers.contains(holder)) {
           containers[holder] = pods[pod]->add_containers();

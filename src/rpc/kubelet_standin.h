@@ -56,8 +56,8 @@ class KubeletStandin {
     std::string directory;
     std::size_t max_receive_bytes = 4u << 20;
     std::chrono::milliseconds dial_timeout = std::chrono::seconds(10);
-    // Serves the pod resources API there: the placed containers, all in the namespace "default".
-    // Empty: not served.
+    // Serves the pod resources API there: the placed containers, in the namespace "default" unless
+    // their pod is called NAMESPACE:NAME. Empty: not served.
     std::string pod_resources_socket = "";
     // Called on a thread of the stand-in after every change; may be empty.
     std::function<void(const StandinState&)> observer = nullptr;

@@ -164,6 +164,7 @@ void AgentStub::ApplyGate(Session& session) {
   aliquot_gate* gate = &session.control->gpu[0].gate;
   Store(&gate->cap_us, gate_.cap_us);
   Store(&gate->flags, gate_.flags);
+  Store(&gate->duty_permille, options_.duty_permille);
   Store(&gate->doorbells, gate_.doorbells);
   const bool bits = (gate_.gate & (ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED)) != 0;
   if (bits) __atomic_store_n(&session.control->attention, 1u, __ATOMIC_RELEASE);
@@ -301,6 +302,7 @@ void AgentStub::Welcome(Session& session, const aliquot_hello& hello) {
   session.control->gpu_count = 1;
   session.control->process_id = static_cast<std::uint64_t>(session.socket.get());
   session.control->agent_epoch = epoch_;
+  if (options_.duty_permille != 0) session.control->policy = ALIQUOT_POLICY_SELF_PACE;
   ApplyGate(session);
   Publish();
   aliquot_welcome welcome = {};

@@ -31,6 +31,8 @@ class AgentStub {
     std::uint64_t context = 512u << 20;  // what a context is granted
     std::uint64_t credit_target = 0;
     std::uint64_t offline = 0;
+    // Not 0: when the agent is gone the process keeps to this part of the time.
+    std::uint32_t duty_permille = 0;
     std::string more;  // further lines of the share file
   };
 

@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <functional>
@@ -68,8 +69,20 @@ CUresult Mipmapped(std::size_t bytes, Free* free) {
   return result;
 }
 
-CUresult Create(CUmemGenericAllocationHandle* handle, std::size_t bytes, int location) {
+// Four levels, which take so much together.
+CUresult Levels(std::size_t bytes, Free* free) {
+  CUmipmappedArray array = nullptr;
+  const CUDA_ARRAY3D_DESCRIPTOR descriptor{
+      1024, bytes / 4096 * 64 / 85, 0, static_cast<CUarray_format>(0x20), 1, 0};
+  const CUresult result = Cu("cuMipmappedArrayCreate", &array, &descriptor, 4u);
+  *free = [=] { EXPECT_OK(Cu("cuMipmappedArrayDestroy", array)); };
+  return result;
+}
+
+CUresult Create(CUmemGenericAllocationHandle* handle, std::size_t bytes, int location,
+                CUmemAllocationHandleType shared_as = CU_MEM_HANDLE_TYPE_NONE) {
   CUmemAllocationProp properties{};
+  properties.requestedHandleTypes = shared_as;
   properties.type = CU_MEM_ALLOCATION_TYPE_PINNED;
   properties.location = {static_cast<CUmemLocationType>(location), 0};
   return Cu("cuMemCreate", handle, bytes, &properties, 0ull);
@@ -177,9 +190,9 @@ void Graphs(const Arguments& arguments) {
 
 const std::map<std::string, Allocate>& Families() {
   static const std::map<std::string, Allocate> families = {
-      {"linear", Linear},   {"pitched", Pitched}, {"managed", Managed},
-      {"array", Array},     {"array3d", Array3D}, {"mipmapped", Mipmapped},
-      {"virtual", Virtual}, {"pooled", Pooled},   {"from-pool", FromPool}};
+      {"linear", Linear},      {"pitched", Pitched},     {"managed", Managed}, {"array", Array},
+      {"array3d", Array3D},    {"mipmapped", Mipmapped}, {"virtual", Virtual}, {"pooled", Pooled},
+      {"from-pool", FromPool}, {"levels", Levels}};
   return families;
 }
 
@@ -207,11 +220,14 @@ void Fill(const Arguments& arguments) {
 }
 
 // "mix SEED": when told to, several threads allocate and free at random by all families until told
-// to stop.
+// to stop. "mix SEED alone": at once, and until it is killed.
 void Mix(const Arguments& arguments) {
   const CUcontext context = Start();
-  Say("ready");
-  Hear();
+  const bool alone = arguments.size() > 1;
+  if (!alone) {
+    Say("ready");
+    Hear();
+  }
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
   for (int t = 0; t < 3; ++t) {
@@ -235,22 +251,26 @@ void Mix(const Arguments& arguments) {
       for (const Free& free : frees) free();
     });
   }
-  Hear();
-  stop = true;
+  if (!alone) {
+    Hear();
+    stop = true;
+  }
   for (std::thread& thread : threads) thread.join();
   Say("freed");
   Hear();
 }
 
-// What is not device memory of ours is not charged: memory on the host.
+// What is not device memory is not charged: memory on the host, whatever it is called.
 void OnHost() {
   Start();
   const std::uint64_t before = Memory().free;
   void* host = nullptr;
   EXPECT_OK(Cu("cuMemHostAlloc", &host, std::size_t{64 * kMiB}, 2u));
   EXPECT_IS(before - Memory().free, 0);
-  CUmemGenericAllocationHandle handle = 0;
-  if (Create(&handle, 64 * kMiB, CU_MEM_LOCATION_TYPE_HOST) == CUDA_SUCCESS) {
+  for (const int location : {CU_MEM_LOCATION_TYPE_HOST, CU_MEM_LOCATION_TYPE_HOST_NUMA,
+                             CU_MEM_LOCATION_TYPE_HOST_NUMA_CURRENT}) {
+    CUmemGenericAllocationHandle handle = 0;
+    EXPECT_OK(Create(&handle, 64 * kMiB, location));
     EXPECT_IS(before - Memory().free, 0);
     EXPECT_OK(Cu("cuMemRelease", handle));
   }
@@ -316,6 +336,39 @@ void VirtualLifetime() {
   EXPECT_IS(taken(), 0);
 }
 
+// "virtual-export": memory for another process, which it is told how to open.
+void VirtualExport() {
+  Start();
+  CUmemGenericAllocationHandle handle = 0;
+  EXPECT_OK(Create(&handle, 32 * kMiB, CU_MEM_LOCATION_TYPE_DEVICE,
+                   CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
+  int fd = -1;
+  EXPECT_OK(Cu("cuMemExportToShareableHandle", static_cast<void*>(&fd), handle,
+               CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0ull));
+  Say("/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd));
+  Hear();
+}
+
+// "virtual-import PATH": nothing of it is charged to who imports it.
+void VirtualImport(const Arguments& arguments) {
+  Start();
+  const std::uint64_t before = Memory().free;
+  const std::size_t bytes = 32 * kMiB;
+  const int fd = ::open(arguments[0].c_str(), O_RDWR | O_CLOEXEC);
+  EXPECT_IS(fd >= 0, true);
+  CUmemGenericAllocationHandle handle = 0;
+  EXPECT_OK(Cu("cuMemImportFromShareableHandle", &handle,
+               reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)),
+               CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
+  CUdeviceptr address = 0;
+  EXPECT_OK(Cu("cuMemAddressReserve", &address, bytes, std::size_t{0}, CUdeviceptr{0}, 0ull));
+  EXPECT_OK(Cu("cuMemMap", address, bytes, std::size_t{0}, handle, 0ull));
+  EXPECT_IS(before - Memory().free, 0);
+  EXPECT_OK(Cu("cuMemRelease", handle));
+  EXPECT_OK(Cu("cuMemUnmap", address, bytes));
+  EXPECT_IS(before - Memory().free, 0);
+}
+
 // Everything in a context goes with it.
 void Contexts() {
   EXPECT_OK(Cu("cuInit", 0u));
@@ -368,6 +421,8 @@ bool PlayCharged(const std::string& name, const Arguments& arguments) {
   if (name == "on-host") return OnHost(), true;
   if (name == "query") return Query(arguments), true;
   if (name == "virtual-lifetime") return VirtualLifetime(), true;
+  if (name == "virtual-export") return VirtualExport(), true;
+  if (name == "virtual-import") return VirtualImport(arguments), true;
   if (name == "contexts") return Contexts(), true;
   if (name == "graphs") return Graphs(arguments), true;
   if (name == "exec") return Exec(), true;

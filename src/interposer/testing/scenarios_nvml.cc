@@ -37,6 +37,44 @@ int Call(const std::string& path, const char* name, Arguments... arguments) {
   return reinterpret_cast<int (*)(Arguments...)>(Nvml(path, name))(arguments...);
 }
 
+struct OldProcess {
+  unsigned pid;
+  unsigned long long used;
+};
+struct Detail {
+  Process process;
+  unsigned long long protected_bytes;
+};
+struct Details {
+  unsigned version, mode, count;
+  Detail* entries;
+};
+
+// The other lists say the same of processes that compute; and there are no others.
+void LookAgain(const std::string& path, void* device, const std::vector<Process>& processes) {
+  for (const std::string kind : {"Compute", "Graphics", "MPSCompute"}) {
+    const bool all = kind == "Compute";
+    for (const std::string version : {"", "_v2", "_v3"}) {
+      const std::string name = "nvmlDeviceGet" + kind + "RunningProcesses" + version;
+      Process found[8] = {};
+      unsigned count = 8;
+      EXPECT_OK(Call(path, name.c_str(), device, &count, static_cast<void*>(found)));
+      EXPECT_IS(count, all ? processes.size() : 0);
+      if (all && count != 0) {
+        EXPECT_IS(found[0].pid, processes[0].pid);
+        EXPECT_IS(reinterpret_cast<OldProcess*>(found)->used, processes[0].used);
+      }
+    }
+  }
+  for (const unsigned mode : {0u, 1u, 2u}) {
+    Detail found[8] = {};
+    Details details{sizeof(Details) | 1u << 24, mode, 8, found};
+    EXPECT_OK(Call(path, "nvmlDeviceGetRunningProcessDetailList", device, &details));
+    EXPECT_IS(details.count, mode == 0 ? processes.size() : 0);
+    if (details.count != 0) EXPECT_IS(found[0].process.used, processes[0].used);
+  }
+}
+
 std::string Look(const std::string& path, void* device) {
   Memory1 one{};
   EXPECT_OK(Call(path, "nvmlDeviceGetMemoryInfo", device, &one));
@@ -53,6 +91,7 @@ std::string Look(const std::string& path, void* device) {
   std::vector<Process> processes(count);
   EXPECT_OK(
       Call(path, "nvmlDeviceGetComputeRunningProcesses_v3", device, &count, processes.data()));
+  LookAgain(path, device, processes);
   std::string text = std::to_string(one.total / kMiB) + " " + std::to_string(one.free / kMiB);
   for (const Process& process : processes) {
     text += " " + std::to_string(process.pid) + ":" + std::to_string(process.used / kMiB);

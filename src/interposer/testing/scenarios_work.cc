@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "interposer/testing/scenarios.h"
+#include "interposer/testing/submissions.h"
 
 namespace aliquot::sim::cuda::testing {
 namespace {
@@ -18,6 +19,8 @@ namespace {
 //   capture COUNT     captures so many kernels of 100 us, and instantiates the graph
 //   graph             launches it
 //   callback          a host function that asks for a launch; answers what it got
+//   calls             answers with what EveryCall has: "NAME held" or "NAME free", and ";"
+//   call INDEX        makes one of them
 class Worker {
  public:
   Worker() {
@@ -41,6 +44,8 @@ class Worker {
     if (what == "capture") Capture(count);
     if (what == "graph") EXPECT_OK(Cu("cuGraphLaunch", exec_, stream_));
     if (what == "callback") Callback();
+    if (what == "calls") return Say(Calls());
+    if (what == "call") Make(EveryCall(spin_, memory_, stream_).at(count));
     Say(what);
   }
 
@@ -103,6 +108,18 @@ class Worker {
                  }),
                  static_cast<void*>(nullptr)));
     EXPECT_OK(Cu("cuStreamSynchronize", stream_));
+  }
+  std::string Calls() {
+    std::string list;
+    for (const Call& call : EveryCall(spin_, memory_, stream_)) {
+      list += call.name + (call.held ? " held;" : " free;");
+    }
+    return list;
+  }
+  // The simulated driver does not have all of them.
+  void Make(const Call& call) {
+    const CUresult result = call.make();
+    if (result != CUDA_ERROR_NOT_SUPPORTED && result != CUDA_ERROR_NOT_READY) EXPECT_OK(result);
   }
 
   CUfunction spin_ = nullptr;
