@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <utility>
 
 #include "interposer/block_table.h"
 #include "interposer/cost_table.h"
@@ -112,20 +113,58 @@ TEST(Meter, TellsConcurrentGrowthApart) {
   Meter meter;
   meter.Begin(64);
   meter.Begin(64);
-  Meter::Outcome first = meter.Finish(64, 128);
+  const auto reads = [](std::uint64_t now) { return [now] { return now; }; };
+  Meter::Outcome first = meter.Finish(64, reads(128));
   EXPECT_EQ(first.release, 0u);
   EXPECT_EQ(first.excess, 0u);
-  Meter::Outcome second = meter.Finish(64, 128);
+  Meter::Outcome second = meter.Finish(64, reads(128));
   EXPECT_EQ(second.release, 0u);
   EXPECT_EQ(second.excess, 0u);
   EXPECT_EQ(meter.charged(), 128u);
   meter.Begin(64);
-  EXPECT_EQ(meter.Finish(64, 128).release, 64u);  // served from what was there
+  EXPECT_EQ(meter.Finish(64, reads(128)).release, 64u);  // served from what was there
   meter.Begin(0);
-  EXPECT_EQ(meter.Finish(0, 160).excess, 32u);
-  const std::uint64_t early = meter.NextReading();
-  EXPECT_EQ(meter.Settle(meter.NextReading(), 32).release, 128u);
-  EXPECT_EQ(meter.Settle(early, 160).excess, 0u);  // an older reading
+  EXPECT_EQ(meter.Finish(0, reads(160)).excess, 32u);
+  EXPECT_EQ(meter.Settle(reads(32)).release, 128u);
+  EXPECT_EQ(meter.charged(), 32u);
+}
+
+// While one thread reads the counter another frees, and a third allocates. What the first one read
+// before is out of date, whichever of them began first, and must count neither as growth that is
+// never given back nor against what was just allocated.
+TEST(Meter, ReadsAgainWhatAnotherReadingOvertook) {
+  std::uint64_t counter = 64;
+  Meter meter;
+  const auto now = [&] { return counter; };
+  // Reads the counter, after which somebody else does what `meanwhile` says, once.
+  const auto overtaken = [&](auto meanwhile) {
+    return [&counter, meanwhile, done = false]() mutable {
+      const std::uint64_t read = counter;
+      if (!std::exchange(done, true)) meanwhile();
+      return read;
+    };
+  };
+  meter.Begin(64);
+  meter.Finish(64, now);
+  meter.Settle(overtaken([&] {
+    counter = 0;
+    EXPECT_EQ(meter.Settle(now).release, 64u);
+  }));
+  EXPECT_EQ(meter.charged(), 0u);
+  meter.Settle(overtaken([&] {
+    counter = 32;
+    meter.Begin(32);
+    EXPECT_EQ(meter.Finish(32, now).release, 0u);
+  }));
+  EXPECT_EQ(meter.charged(), 32u);
+  meter.Begin(32);
+  counter = 64;
+  const Meter::Outcome late = meter.Finish(32, overtaken([&] {
+                                             counter = 32;
+                                             meter.Settle(now);
+                                           }));
+  EXPECT_EQ(late.release, 32u);
+  EXPECT_EQ(late.excess, 0u);
   EXPECT_EQ(meter.charged(), 32u);
 }
 
