@@ -8,6 +8,12 @@ namespace {
 constexpr uint32_t kFirstSamples = 4;
 constexpr uint32_t kThenEvery = 64;
 constexpr uint64_t kWeight = 8;  // a sample counts an eighth
+// A submission that takes more than so many times the usual was interrupted. What is usual is found
+// out, since some hosts are slow; at first it is about three calls of the driver.
+constexpr uint64_t kInterrupted = 4;
+constexpr uint64_t kUsualHostNs = 20'000;
+// Below this part of the measurement it makes no difference.
+constexpr uint64_t kHarmlessPart = 8;
 
 uint64_t Mix(uint64_t value) {
   value *= 0x9e3779b97f4a7c15u;
@@ -47,8 +53,11 @@ uint64_t CostTable::Estimate(uint64_t key, uint64_t guess, bool* measured) {
   return key != 0 && mean != 0 ? mean : guess;
 }
 
-void CostTable::Learn(uint64_t key, uint64_t nanoseconds) {
+void CostTable::Learn(uint64_t key, uint64_t nanoseconds, uint64_t host_ns) {
   if (key == 0) return;
+  const uint64_t most = kInterrupted * Max(Load(&host_mean_), kUsualHostNs);
+  Store(&host_mean_, Mean(most / kInterrupted, Min(host_ns, most)));
+  if (host_ns > most && host_ns > nanoseconds / kHarmlessPart) return;
   Entry* entry = Find(key, true);
   Store(&entry->nanoseconds, Mean(Load(&entry->nanoseconds), nanoseconds));
   Add(&entry->samples, 1u);

@@ -91,7 +91,7 @@ TEST(CostTable, LearnsAndForgets) {
   bool measured = true;
   EXPECT_EQ(costs->Estimate(5, 100, &measured), 100u);
   EXPECT_FALSE(measured);
-  for (int i = 0; i < 50; ++i) costs->Learn(5, 2000);
+  for (int i = 0; i < 50; ++i) costs->Learn(5, 2000, 10'000);
   EXPECT_NEAR(static_cast<double>(costs->Estimate(5, 100, &measured)), 2000, 20);
   EXPECT_TRUE(measured);
   EXPECT_GT(costs->Estimate(6, 100, &measured), 1000u);  // the mean of all, not the guess
@@ -99,6 +99,28 @@ TEST(CostTable, LearnsAndForgets) {
   costs->Forget(5);
   costs->Estimate(5, 100, &measured);
   EXPECT_FALSE(measured);
+}
+
+// The events around a kernel are some calls apart; a process that is off the CPU in between would
+// take it for a long one.
+TEST(CostTable, DoesNotLearnFromInterruptedSubmissions) {
+  constexpr std::uint64_t kMs = 1'000'000;
+  auto costs = std::make_unique<CostTable>();
+  bool measured = true;
+  const auto estimate = [&](std::uint64_t key) { return costs->Estimate(key, 20'000, &measured); };
+  costs->Learn(5, 100 * kMs, 100 * kMs);
+  EXPECT_EQ(estimate(5), 20'000u);
+  EXPECT_FALSE(measured);
+  EXPECT_TRUE(costs->WantsSample(5));
+  costs->Learn(5, kMs, 10'000);
+  costs->Learn(5, 100 * kMs, 99 * kMs);
+  EXPECT_EQ(estimate(5), kMs);
+  costs->Learn(6, 1000 * kMs, 100 * kMs);  // too long for it to matter
+  EXPECT_EQ(estimate(6), 1000 * kMs);
+  // Where it always takes that long, it is not an interruption.
+  for (int i = 0; i < 20; ++i) costs->Learn(7, kMs, kMs / 2);
+  EXPECT_EQ(estimate(7), kMs);
+  EXPECT_TRUE(measured);
 }
 
 TEST(CostTable, KeysTellGridsApart) {

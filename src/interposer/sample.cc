@@ -17,6 +17,7 @@ struct Sample {
   uint32_t state;
   uint64_t key;
   uint64_t context;  // of the events; a context takes its events with it
+  uint64_t host_ns;  // when the submission began, then how long it took
   CUevent start;
   CUevent end;
 };
@@ -55,7 +56,9 @@ int BeginSample(uint64_t key, CUstream stream) {
     Sample* sample = &g_samples[i];
     if (Load(&sample->state) != kFree || !Take(sample, kFree, kTaken)) continue;
     sample->key = key;
-    if (Prepare(sample) && real_record(sample->start, stream) == CUDA_SUCCESS) return i;
+    const bool prepared = Prepare(sample);
+    sample->host_ns = NowNs();
+    if (prepared && real_record(sample->start, stream) == CUDA_SUCCESS) return i;
     sample->context = 0;
     StoreRelease(&sample->state, static_cast<uint32_t>(kFree));
     return -1;
@@ -66,6 +69,7 @@ int BeginSample(uint64_t key, CUstream stream) {
 void EndSample(int index, CUstream stream, bool taken) {
   Sample* sample = &g_samples[index];
   if (taken && real_record(sample->end, stream) == CUDA_SUCCESS) {
+    sample->host_ns = Less(NowNs(), sample->host_ns);
     Add(&g_pending, 1u);
     StoreRelease(&sample->state, static_cast<uint32_t>(kPending));
   } else {
@@ -87,7 +91,8 @@ void CollectSamples(CostTable* costs) {
     float milliseconds = 0;
     if (result == CUDA_SUCCESS &&
         real_elapsed(&milliseconds, sample.start, sample.end) == CUDA_SUCCESS) {
-      costs->Learn(sample.key, static_cast<uint64_t>(static_cast<double>(milliseconds) * 1e6));
+      const auto elapsed = static_cast<uint64_t>(static_cast<double>(milliseconds) * 1e6);
+      costs->Learn(sample.key, elapsed, sample.host_ns);
     } else {
       sample.context = 0;
     }
