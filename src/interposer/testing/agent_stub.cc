@@ -72,7 +72,8 @@ AgentStub::AgentStub(Options options)
     : options_(std::move(options)),
       stop_(::eventfd(0, EFD_CLOEXEC)),
       limit_(options_.limit),
-      credit_target_(options_.credit_target) {
+      credit_target_(options_.credit_target),
+      beating_(options_.beats) {
   static std::atomic<std::uint64_t> epoch{1};
   epoch_ = epoch++;
   const std::string share = options_.directory + "/" ALIQUOT_GRANT_SHARE;

@@ -31,7 +31,8 @@ class AgentStub {
     std::uint64_t context = 512u << 20;  // what a context is granted
     std::uint64_t credit_target = 0;
     std::uint64_t offline = 0;
-    std::string more;  // further lines of the share file
+    bool beats = true;  // has a heartbeat
+    std::string more;   // further lines of the share file
   };
 
   explicit AgentStub(Options options);
@@ -95,7 +96,7 @@ class AgentStub {
   std::uint64_t last_held_ = 0;
   std::uint64_t epoch_;
   aliquot_gate gate_ = {};
-  bool beating_ = true;
+  bool beating_;
   std::uint64_t beat_ = 0;
   std::thread thread_;
 };
