@@ -47,9 +47,10 @@ Reservation Ledger::Reserve(ProcessId id, std::uint64_t bytes, std::uint64_t cre
   const std::uint64_t before = charged();
   if (limit_ != 0 && Sum(before, bytes) > limit_) {
     answer.shortfall = Sum(before, bytes) - limit_;
-    if (bytes <= limit_ && OthersCredit(id) >= answer.shortfall) {
+    // Its own credit too: it is told that this is free.
+    if (bytes <= limit_ && Credit() >= answer.shortfall) {
       answer.outcome = Reservation::Outcome::kRevoke;
-    } else if (bytes <= limit_ && Sum(debts(), OthersCredit(id)) >= answer.shortfall) {
+    } else if (bytes <= limit_ && Sum(debts(), Credit()) >= answer.shortfall) {
       answer.outcome = Reservation::Outcome::kWait;
     }
     return answer;
@@ -185,14 +186,14 @@ std::uint64_t Ledger::used(ProcessId id) const {
 }
 
 std::uint64_t Ledger::outside(ProcessId id) const {
-  return Less(charged(), Sum(held(id), OthersCredit(id)));
+  const auto entry = processes_.find(id);
+  const std::uint64_t own = entry == processes_.end() ? 0 : entry->second.credit;
+  return Less(charged(), Sum(held(id), Less(Credit(), own)));
 }
 
-std::uint64_t Ledger::OthersCredit(ProcessId id) const {
+std::uint64_t Ledger::Credit() const {
   std::uint64_t sum = 0;
-  for (const auto& [other, process] : processes_) {
-    if (other != id) sum = Sum(sum, process.credit);
-  }
+  for (const auto& [id, process] : processes_) sum = Sum(sum, process.credit);
   return sum;
 }
 

@@ -16,7 +16,7 @@ using Nanos = std::chrono::nanoseconds;
 struct Reservation {
   enum class Outcome : std::uint8_t {
     kGranted,
-    kRevoke,  // others hold `shortfall` bytes or more as unused credit: take it back, ask again
+    kRevoke,  // `shortfall` bytes or more are held as unused credit: take it back, ask again
     kWait,    // memory of a dead process is about to return: ask again when it did or time is up
     kDenied,  // the tenant's limit
   };
@@ -116,7 +116,7 @@ class Ledger {
   static void NoteUse(Process& process);
   void ReconcileProcess(Process& process, std::uint64_t nvml);
   void NotePeak();
-  std::uint64_t OthersCredit(ProcessId process) const;
+  std::uint64_t Credit() const;
 
   std::uint64_t limit_;
   Settings settings_;

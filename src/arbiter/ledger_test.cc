@@ -48,7 +48,7 @@ TEST(LedgerTest, SumsFromOutsideDoNotWrap) {
   EXPECT_EQ(ledger.charged(), 0u);
 }
 
-TEST(LedgerTest, CreditOfOthersIsTakenBackBeforeAnyoneIsRefused) {
+TEST(LedgerTest, CreditIsTakenBackBeforeAnyoneIsRefused) {
   Ledger ledger(kLimit);
   ledger.AddProcess(1, 100, 0);
   ledger.AddProcess(2, 101, 0);
@@ -56,6 +56,7 @@ TEST(LedgerTest, CreditOfOthersIsTakenBackBeforeAnyoneIsRefused) {
   const Reservation answer = ledger.Reserve(2, kLimit - 2 * kMib, 0, false);
   EXPECT_EQ(answer.outcome, Outcome::kRevoke);
   EXPECT_EQ(answer.shortfall, 15 * kMib);
+  EXPECT_EQ(ledger.Reserve(1, kLimit - 2 * kMib, 0, false).outcome, Outcome::kRevoke) << "its own";
   ledger.SetCredit(1, 0);
   ASSERT_TRUE(ledger.Release(1, 16 * kMib));
   EXPECT_EQ(ledger.Reserve(2, kLimit - 2 * kMib, 0, false).outcome, Outcome::kGranted);
@@ -191,12 +192,16 @@ TEST(LedgerTest, NeverGrantsBeyondTheLimitAndNeverRefusesBelowIt) {
         }
         default: {
           const std::uint64_t before = ledger.charged();
+          std::uint64_t used = ledger.debts();
+          for (const auto& [id, h] : held) used += ledger.used(id);
           const Reservation answer = ledger.Reserve(process, bytes, kMib, false);
           if (answer.outcome == Outcome::kGranted) {
             held[process] += answer.bytes + answer.credit;
             RC_ASSERT(ledger.charged() <= limit);
           } else if (held.contains(process)) {
             RC_ASSERT(before + bytes > limit);
+            // Credit is nobody's: it never stands in the way for good.
+            if (answer.outcome == Outcome::kDenied) RC_ASSERT(used + bytes > limit);
           }
           break;
         }

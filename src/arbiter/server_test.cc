@@ -157,6 +157,20 @@ TEST_F(ServerTest, TakesUnusedCreditBack) {
   EXPECT_EQ(one->status().gpu[0].credit, 0u);
 }
 
+// What a process is told is free, it gets: its own unused credit is part of that.
+TEST_F(ServerTest, TakesUnusedCreditOfTheOneWhoAsksBackToo) {
+  ASSERT_TRUE(server_->AddGrant(Spec("a")).ok());
+  const auto one = Greeted("a");
+  ASSERT_EQ(one->Reserve(0, kMib, 16 * kMib), kMib);
+  ASSERT_EQ(one->status().gpu[0].credit, 16 * kMib);
+  EXPECT_EQ(one->control().gpu[0].memory.outside, 0u);
+  EXPECT_EQ(one->Reserve(0, 1020 * kMib), 1020 * kMib);
+  EXPECT_EQ(one->status().gpu[0].credit, 3 * kMib) << "no more than is missing";
+  EXPECT_EQ(one->Reserve(0, 3 * kMib + 1), std::nullopt);
+  EXPECT_EQ(one->Reserve(0, 3 * kMib), 3 * kMib);
+  EXPECT_EQ(Charged("a"), 1024 * kMib);
+}
+
 TEST_F(ServerTest, ReservesContextsAtTheSizeItHasSeen) {
   ASSERT_TRUE(server_->AddGrant(Spec("a")).ok());
   const auto one = Greeted("a");

@@ -43,17 +43,23 @@ void TenantMemory::ReadCredits(std::uint32_t gpu) {
   }
 }
 
-void TenantMemory::Revoke(std::uint64_t except, std::uint32_t gpu, std::uint64_t bytes) {
-  Ledger& ledger = ledgers_[gpu];
+void TenantMemory::Revoke(std::uint64_t first, std::uint32_t gpu, std::uint64_t bytes) {
+  bytes -= RevokeFrom(first, gpu, bytes);
   for (const auto& [id, process] : processes_) {
-    if (id == except || bytes == 0) continue;
-    // A page may claim more credit than the process ever got: only what it holds can be taken.
-    const std::uint64_t most = std::min(bytes, ledger.held(id));
-    const std::uint64_t taken = process.pages->TakeCredit(gpu, most);
-    ledger.SetCredit(id, process.pages->Credit(gpu));
-    ledger.Release(id, taken);
-    bytes -= taken;
+    if (bytes != 0) bytes -= RevokeFrom(id, gpu, bytes);
   }
+}
+
+std::uint64_t TenantMemory::RevokeFrom(std::uint64_t id, std::uint32_t gpu, std::uint64_t most) {
+  const auto process = processes_.find(id);
+  if (process == processes_.end()) return 0;
+  Ledger& ledger = ledgers_[gpu];
+  Pages& pages = *process->second.pages;
+  // A page may claim more credit than the process ever got: only what it holds can be taken.
+  const std::uint64_t taken = pages.TakeCredit(gpu, std::min(most, ledger.held(id)));
+  ledger.SetCredit(id, pages.Credit(gpu));
+  ledger.Release(id, taken);
+  return taken;
 }
 
 Reservation TenantMemory::Reserve(std::uint64_t process, std::uint32_t gpu, std::uint64_t bytes,

@@ -28,7 +28,7 @@ class TenantMemory {
                   std::span<const std::uint64_t> held);
   void RemoveProcess(std::uint64_t process, Nanos now);
 
-  // Takes back unused credit of other processes before it refuses or asks to wait.
+  // Takes back unused credit, the process's own first, before it refuses or asks to wait.
   Reservation Reserve(std::uint64_t process, std::uint32_t gpu, std::uint64_t bytes,
                       std::uint64_t credit, bool context);
   void CountDenied(std::uint32_t gpu) { ledgers_[gpu].CountDenied(); }
@@ -57,7 +57,8 @@ class TenantMemory {
   };
 
   void ReadCredits(std::uint32_t gpu);
-  void Revoke(std::uint64_t except, std::uint32_t gpu, std::uint64_t bytes);
+  void Revoke(std::uint64_t first, std::uint32_t gpu, std::uint64_t bytes);
+  std::uint64_t RevokeFrom(std::uint64_t process, std::uint32_t gpu, std::uint64_t most);
 
   std::vector<std::string> uuids_;
   std::vector<Ledger> ledgers_;

@@ -135,18 +135,15 @@ typedef struct aliquot_status_gpu {
   uint32_t gate_seen;      /* value of gate that the last submission or wait went by */
   uint64_t learnt_ns;      /* of service_ns, the part whose cost was measured, not guessed */
   /* line 1: memory, bytes */
-  uint64_t credit;      /* held and unused. Shared: both sides take from it by compare-exchange
-                           (acq_rel); see RELEASE and revocation */
-  uint64_t used;        /* held by live allocations, contexts included */
-  uint64_t host_pinned; /* page-locked host memory, for observation */
-  uint64_t denied;      /* allocations refused for the limit */
-  uint64_t over;        /* held beyond grants: settled after the fact (CHARGE) */
-  /* when, by estimates alone, everything submitted is done; 0: not told */
-  uint64_t busy_until_ns;
+  uint64_t credit;        /* held and unused. Shared: both sides take from it by compare-exchange
+                             (acq_rel); see RELEASE and revocation */
+  uint64_t used;          /* held by live allocations, contexts included */
+  uint64_t host_pinned;   /* page-locked host memory, for observation */
+  uint64_t denied;        /* allocations refused for the limit */
+  uint64_t over;          /* held beyond grants: settled after the fact (CHARGE) */
+  uint64_t busy_until_ns; /* everything submitted is done then, by estimates; 0: not told */
   uint32_t synchronising; /* threads that wait for the GPU now */
-  uint32_t reserved0;
-  uint64_t reserved1[1];
-  uint64_t reserved2[16];
+  uint32_t reserved[35];
   uint64_t issued[ALIQUOT_WIRE_MARKERS];
   uint64_t cost_ns[ALIQUOT_WIRE_MARKERS];
   uint64_t done[ALIQUOT_WIRE_MARKERS]; /* written by the GPU */
@@ -334,7 +331,6 @@ static_assert(offsetof(aliquot_control, attention) == 64, "layout");
 static_assert(offsetof(aliquot_control, heartbeat) == 128, "layout");
 static_assert(offsetof(aliquot_control, gpu) == 256, "layout");
 static_assert(sizeof(aliquot_control) == 4352, "layout");
-static_assert(offsetof(aliquot_status_gpu, credit) == 64, "layout");
 static_assert(offsetof(aliquot_status_gpu, issued) == 256, "layout");
 static_assert(offsetof(aliquot_status_gpu, done) == 768, "layout");
 static_assert(sizeof(aliquot_status_gpu) == 1024, "layout");

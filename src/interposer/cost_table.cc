@@ -8,6 +8,12 @@ namespace {
 constexpr uint32_t kFirstSamples = 4;
 constexpr uint32_t kThenEvery = 64;
 constexpr uint64_t kWeight = 8;  // a sample counts an eighth
+// A submission that takes more than so many times the usual was interrupted. What is usual is found
+// out, since some hosts are slow; at first it is about three calls of the driver.
+constexpr uint64_t kInterrupted = 4;
+constexpr uint64_t kUsualHostNs = 20'000;
+// Below this part of the measurement it makes no difference.
+constexpr uint64_t kHarmlessPart = 8;
 
 uint64_t Mix(uint64_t value) {
   value *= 0x9e3779b97f4a7c15u;
@@ -66,8 +72,11 @@ bool CostTable::Doubtful(Entry* entry, uint64_t nanoseconds) {
   return true;
 }
 
-void CostTable::Learn(uint64_t key, uint64_t nanoseconds, bool alone) {
+void CostTable::Learn(uint64_t key, uint64_t nanoseconds, uint64_t host_ns, bool alone) {
   if (key == 0) return;
+  const uint64_t usual = kInterrupted * Max(Load(&host_mean_), kUsualHostNs);
+  Store(&host_mean_, Mean(usual / kInterrupted, Min(host_ns, usual)));
+  if (host_ns > usual && host_ns > nanoseconds / kHarmlessPart) return;
   nanoseconds = Max(nanoseconds, uint64_t{1});
   Entry* entry = Find(key, true);
   const uint32_t samples = Load(&entry->samples);

@@ -16,9 +16,11 @@ class CostTable {
   // Nanoseconds; `guess`, or the mean of everything measured so far, for what was never measured.
   //   measured: whether it was.
   uint64_t Estimate(uint64_t key, uint64_t guess, bool* measured);
-  // A sample; `alone`: nobody else was on the GPU. Of others, one above what is known counts only
-  // after kDoubts in a row.
-  void Learn(uint64_t key, uint64_t nanoseconds, bool alone);
+  // A measurement. It may include all of `host_ns`, the time that the host took to submit it: one
+  // during which the process was off the CPU is not learnt from.
+  //   alone: nobody else was on the GPU. Of others, one above what is known counts only after
+  //   kDoubts in a row.
+  void Learn(uint64_t key, uint64_t nanoseconds, uint64_t host_ns, bool alone);
   // Whether another sample of it is worth taking: the first ones, then now and then.
   bool WantsSample(uint64_t key);
   // What is known of it no longer holds.
@@ -46,6 +48,7 @@ class CostTable {
 
   Entry entries_[kEntries] = {};
   uint64_t mean_ = 0;
+  uint64_t host_mean_ = 0;
 };
 
 // Keys that tell kinds of work apart.

@@ -83,18 +83,16 @@ void Remember(CUgraphExec exec, uint64_t bytes) {
   if (bytes != 0) g_bytes.Put({Key(exec), bytes, 0, 0, ALIQUOT_KIND_GRAPH}, &former);
 }
 
-uint64_t Read(CUdevice device, int attribute) {
+uint64_t Reserved(CUdevice device) {
   uint64_t value = 0;
-  return real_attribute(device, attribute, &value) == CUDA_SUCCESS ? value : 0;
+  const CUresult result = real_attribute(device, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT, &value);
+  return result == CUDA_SUCCESS ? value : 0;
 }
 
 bool SettleDevice(CUdevice device) {
   const int gpu = GpuOf(device);
   if (gpu < 0) return false;
-  Meter* meter = &g_meters[device];
-  const uint64_t reading = meter->NextReading();
-  const Meter::Outcome outcome =
-      meter->Settle(reading, Read(device, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT));
+  const Meter::Outcome outcome = g_meters[device].Settle([&] { return Reserved(device); });
   Release(static_cast<unsigned>(gpu), outcome.release, ALIQUOT_KIND_GRAPH);
   Charge(static_cast<unsigned>(gpu), outcome.excess, ALIQUOT_KIND_GRAPH);
   return outcome.release != 0;
@@ -133,8 +131,7 @@ CUresult WithGraphMemory(CUgraphExec exec, Call call) {
   g_meters[device].Begin(need);
   const CUresult result = call();
   if (result == CUDA_SUCCESS) NoteLaunched(exec);
-  const Meter::Outcome outcome =
-      g_meters[device].Finish(need, Read(device, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT));
+  const Meter::Outcome outcome = g_meters[device].Finish(need, [&] { return Reserved(device); });
   Release(place, outcome.release, ALIQUOT_KIND_GRAPH);
   Charge(place, outcome.excess, ALIQUOT_KIND_GRAPH);
   return result;

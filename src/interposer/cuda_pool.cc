@@ -20,19 +20,22 @@ namespace {
 // Steps in which pools grow on the GPUs seen.
 constexpr uint64_t kPoolStep = 32u << 20;
 constexpr uint64_t kAwaitFreesNs = 500'000'000;
+constexpr uint64_t kAwaitReadersNs = 100'000'000;
 constexpr uint64_t kNapNs = 100'000;
 
 struct Pool {
   CUmemoryPool handle;
-  int gpu;  // below 0: not charged (on the host, or another process's)
+  int gpu;           // below 0: not charged (on the host, or another process's)
+  uint32_t readers;  // threads that may be using the handle without the application's knowing
+  uint32_t leaving;  // its pool is being destroyed: it has no handle, but is not free either
   Meter meter;
 };
-constexpr int kPools = 128;
+constexpr unsigned kPools = 128;
 // Places are used again, never moved: whoever looked one up may still be reading its counter.
 constinit Pool g_pools[kPools] = {};
+// How many of them were ever used.
+unsigned g_places = 0;
 Mutex g_lock;
-// Something was freed in stream order and may come back.
-uint32_t g_freed = 0;
 
 constinit Real<CUresult(CUmemoryPool, int, void*)> real_attribute("cuMemPoolGetAttribute");
 constinit Real<CUresult(CUmemoryPool*, CUdevice)> real_device_pool("cuDeviceGetMemPool");
@@ -40,9 +43,24 @@ constinit Real<decltype(cuMemFreeAsync)> real_free("cuMemFreeAsync");
 constinit Real<decltype(cuStreamQuery)> real_query("cuStreamQuery");
 constinit Real<decltype(cuMemPoolTrimTo)> real_trim("cuMemPoolTrimTo");
 
-uint64_t Read(CUmemoryPool pool, int attribute) {
+// 0 for a pool that has left. Another thread of the application may be about to destroy it.
+uint64_t Reserved(Pool* pool) {
+  __atomic_fetch_add(&pool->readers, 1, __ATOMIC_SEQ_CST);
+  const CUmemoryPool handle = __atomic_load_n(&pool->handle, __ATOMIC_SEQ_CST);
   uint64_t value = 0;
-  return real_attribute(pool, attribute, &value) == CUDA_SUCCESS ? value : 0;
+  const bool read =
+      handle != nullptr &&
+      real_attribute(handle, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &value) == CUDA_SUCCESS;
+  __atomic_fetch_sub(&pool->readers, 1, __ATOMIC_RELEASE);
+  return read ? value : 0;
+}
+
+// Takes the handle away and waits until nobody uses it, which is a short call of the driver.
+void Leave(Pool* pool) {
+  Store(&pool->leaving, 1u);
+  __atomic_store_n(&pool->handle, static_cast<CUmemoryPool>(nullptr), __ATOMIC_SEQ_CST);
+  const uint64_t deadline = NowNs() + kAwaitReadersNs;
+  while (__atomic_load_n(&pool->readers, __ATOMIC_SEQ_CST) != 0 && NowNs() < deadline) Pause();
 }
 
 // The pool's place, made if there is none. Null if there is no room: then it is not charged.
@@ -51,33 +69,37 @@ Pool* Find(CUmemoryPool handle, int gpu_if_new) {
   Pool* spare = nullptr;
   for (Pool& pool : g_pools) {
     if (pool.handle == handle) return &pool;
-    if (pool.handle == nullptr && spare == nullptr) spare = &pool;
+    const bool unused = pool.handle == nullptr && LoadAcquire(&pool.leaving) == 0;
+    if (unused && spare == nullptr) spare = &pool;
   }
   if (spare == nullptr) return nullptr;
   spare->gpu = gpu_if_new;
   Store(&spare->handle, handle);
+  Store(&g_places, Max(g_places, static_cast<unsigned>(spare - g_pools) + 1));
   return spare;
 }
 
 // True if it had given memory back.
-bool SettlePool(Pool* pool) {
-  const CUmemoryPool handle = pool == nullptr ? nullptr : Load(&pool->handle);
-  if (handle == nullptr || pool->gpu < 0) return false;
-  const uint64_t reading = pool->meter.NextReading();
-  const Meter::Outcome outcome =
-      pool->meter.Settle(reading, Read(handle, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT));
+bool Settle(Pool* pool) {
+  if (pool->gpu < 0) return false;
+  const Meter::Outcome outcome = pool->meter.Settle([&] { return Reserved(pool); });
   const auto gpu = static_cast<unsigned>(pool->gpu);
   Release(gpu, outcome.release, ALIQUOT_KIND_POOL);
   Charge(gpu, outcome.excess, ALIQUOT_KIND_POOL);
   return outcome.release != 0;
 }
 
+// Growth is noted by the call that caused it, so a pool that held nothing is not asked.
+bool SettlePool(Pool* pool) {
+  if (pool == nullptr || pool->meter.charged() == 0 || Load(&pool->leaving) != 0) return false;
+  return Settle(pool);
+}
+
 // After an allocation for which `need` is held. False if the pool took more than the share has
 // left.
 bool FinishAllocation(Pool* pool, uint64_t need) {
   const auto gpu = static_cast<unsigned>(pool->gpu);
-  const Meter::Outcome outcome =
-      pool->meter.Finish(need, Read(pool->handle, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT));
+  const Meter::Outcome outcome = pool->meter.Finish(need, [&] { return Reserved(pool); });
   Release(gpu, outcome.release, ALIQUOT_KIND_POOL);
   if (Reserve(gpu, outcome.excess, ALIQUOT_KIND_POOL)) return true;
   Charge(gpu, outcome.excess, ALIQUOT_KIND_POOL);
@@ -97,17 +119,17 @@ void AwaitFrees(CUstream stream) {
 // Reserves what the pool may take for an allocation, rounded to the pool's steps. If the share has
 // not that much left, the pool first gives back what it does not use, then what is about to be
 // freed.
-bool ReserveForPool(CUmemoryPool pool, CUstream stream, unsigned gpu, uint64_t bytes,
-                    uint64_t* need) {
+bool ReserveForPool(Pool* pool, CUstream stream, uint64_t bytes, uint64_t* need) {
   if (__builtin_add_overflow(bytes, kPoolStep - 1, need)) return false;
   *need = *need / kPoolStep * kPoolStep;
+  const auto gpu = static_cast<unsigned>(pool->gpu);
   if (Reserve(gpu, *need, ALIQUOT_KIND_POOL)) return true;
   const RelaxedCapture relaxed;
-  real_trim(pool, 0);
+  real_trim(pool->handle, 0);
   if (ReserveOrSettle(gpu, *need, ALIQUOT_KIND_POOL)) return true;
-  if (Load(&g_freed) == 0) return false;
+  if (pool->meter.charged() == 0) return false;
   AwaitFrees(stream);
-  real_trim(pool, 0);
+  real_trim(pool->handle, 0);
   return ReserveOrSettle(gpu, *need, ALIQUOT_KIND_POOL);
 }
 
@@ -122,15 +144,12 @@ CUresult FromPool(CUdeviceptr* pointer, uint64_t bytes, CUmemoryPool handle, CUs
     return allocate();
   }
   uint64_t need = 0;
-  if (!ReserveForPool(handle, stream, static_cast<unsigned>(pool->gpu), bytes, &need)) {
-    return CUDA_ERROR_OUT_OF_MEMORY;
-  }
+  if (!ReserveForPool(pool, stream, bytes, &need)) return CUDA_ERROR_OUT_OF_MEMORY;
   pool->meter.Begin(need);
   const CUresult result = allocate();
   const bool within = FinishAllocation(pool, need);
   if (result != CUDA_SUCCESS || within) return result;
   real_free(*pointer, stream);
-  Store(&g_freed, 1u);
   return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
@@ -141,25 +160,19 @@ CUmemoryPool PoolOfCurrentDevice() {
   return real_device_pool(&pool, device) == CUDA_SUCCESS ? pool : nullptr;
 }
 
-template <typename Free>
-CUresult FreeInOrder(CUdeviceptr pointer, Free free) {
-  const CUresult result = Forgetting(ContextBlocks(), pointer, free);
-  if (result == CUDA_SUCCESS) Store(&g_freed, 1u);
-  return result;
-}
-
 }  // namespace
 
 bool SettlePools() {
   bool back = SettleGraphMemory();
-  for (Pool& pool : g_pools) back = SettlePool(&pool) || back;
+  const unsigned places = Load(&g_places);
+  for (unsigned i = 0; i < places; ++i) back = SettlePool(&g_pools[i]) || back;
   return back;
 }
 
+// Whether something may have come back is not remembered: what was waited for need not be all that
+// was freed, and a pool may keep what came back until another call.
 void SettleAfterSync() {
-  if (__builtin_expect(Load(&g_freed) == 0, 1)) return;
-  Store(&g_freed, 0u);
-  SettlePools();
+  if (__builtin_expect(Load(&g_places) != 0, 0)) SettlePools();
 }
 
 }  // namespace aliquot::interposer
@@ -193,12 +206,12 @@ CUresult cuMemAllocFromPoolAsync_ptsz(CUdeviceptr* pointer, size_t bytes, CUmemo
 }
 
 CUresult cuMemFreeAsync(CUdeviceptr pointer, CUstream stream) {
-  return FreeInOrder(pointer, [&] { return real_free(pointer, stream); });
+  return Forgetting(ContextBlocks(), pointer, [&] { return real_free(pointer, stream); });
 }
 
 CUresult cuMemFreeAsync_ptsz(CUdeviceptr pointer, CUstream stream) {
   static constinit Real<decltype(cuMemFreeAsync_ptsz)> real("cuMemFreeAsync_ptsz");
-  return FreeInOrder(pointer, [&] { return real(pointer, stream); });
+  return Forgetting(ContextBlocks(), pointer, [&] { return real(pointer, stream); });
 }
 
 CUresult cuMemPoolCreate(CUmemoryPool* pool, const CUmemPoolProps* properties) {
@@ -215,15 +228,12 @@ CUresult cuMemPoolDestroy(CUmemoryPool handle) {
   static constinit Real<decltype(cuMemPoolDestroy)> real("cuMemPoolDestroy");
   Pool* pool = Find(handle, -1);
   // Before the driver, which may give the handle to another pool at once.
-  if (pool != nullptr) Store(&pool->handle, static_cast<CUmemoryPool>(nullptr));
+  if (pool != nullptr) Leave(pool);
   const CUresult result = real(handle);
-  if (pool == nullptr || pool->gpu < 0) return result;
-  if (result != CUDA_SUCCESS) {
-    Store(&pool->handle, handle);
-    return result;
-  }
-  const Meter::Outcome outcome = pool->meter.Settle(pool->meter.NextReading(), 0);
-  Release(static_cast<unsigned>(pool->gpu), outcome.release, ALIQUOT_KIND_POOL);
+  if (pool == nullptr) return result;
+  if (result != CUDA_SUCCESS) Store(&pool->handle, handle);
+  Settle(pool);
+  StoreRelease(&pool->leaving, 0u);
   return result;
 }
 

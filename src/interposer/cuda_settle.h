@@ -8,8 +8,8 @@ namespace aliquot::interposer {
 
 // Reads the counters of every pool. Whether any of them had given memory back.
 bool SettlePools();
-// As SettlePools if something was freed in stream order since the last time; for calls after which
-// the GPU has come to it. One relaxed load otherwise.
+// As SettlePools, for calls after which the GPU may have come to a free. One relaxed load in a
+// process that has no pools, and one query of the driver for each pool that holds memory.
 void SettleAfterSync();
 // From now on graphs may have memory of their own: an allocation became a node of one.
 void ExpectGraphMemory();

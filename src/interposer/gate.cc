@@ -25,7 +25,9 @@ constexpr uint64_t kPeriodNs = 10 * kMillisecond;
 ALIQUOT_THREAD_LOCAL int t_callbacks = 0;
 constinit CostTable g_costs = {};
 
-// The heartbeat as it was last seen to change, by our clock.
+// The heartbeat as it was last seen to change, by our clock, and whose it is: agents count from the
+// same number.
+const aliquot_control* g_beat_of = nullptr;
 uint64_t g_beat = 0;
 uint64_t g_beat_at = 0;
 uint64_t g_stale_since = 0;
@@ -38,8 +40,10 @@ Rung g_rung[ALIQUOT_WIRE_GPUS];
 
 // Whether the agent is taken for dead. Two threads may find out together, which does no harm.
 bool Stale(uint64_t now) {
-  const uint64_t beat = Load(&Control()->heartbeat);
-  if (beat != Load(&g_beat) || Load(&g_beat_at) == 0) {
+  const aliquot_control* control = Control();
+  const uint64_t beat = Load(&control->heartbeat);
+  if (beat != Load(&g_beat) || control != Load(&g_beat_of)) {
+    Store(&g_beat_of, control);
     Store(&g_beat, beat);
     Store(&g_beat_at, now);
     const uint64_t since = __atomic_exchange_n(&g_stale_since, uint64_t{0}, __ATOMIC_RELAXED);

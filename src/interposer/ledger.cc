@@ -60,6 +60,18 @@ void AddUsed(unsigned gpu, uint64_t bytes) {
   Store(&Status()->gpu[gpu].used, g_used[gpu]);
 }
 
+// What is taken of the credit so that no more than `target` is left.
+uint64_t TakeBeyond(uint64_t* credit, uint64_t target) {
+  uint64_t have = Load(credit);
+  while (have > target) {
+    if (__atomic_compare_exchange_n(credit, &have, target, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_RELAXED)) {
+      return have - target;
+    }
+  }
+  return 0;
+}
+
 bool TakeFromCredit(unsigned gpu, uint64_t bytes) {
   uint64_t* credit = &Status()->gpu[gpu].credit;
   uint64_t have = Load(credit);
@@ -70,6 +82,24 @@ bool TakeFromCredit(unsigned gpu, uint64_t bytes) {
     }
   }
   return false;
+}
+
+// False: the agent could not be told.
+bool SendAmount(uint16_t type, unsigned gpu, uint64_t bytes, uint32_t kind) {
+  aliquot_amount amount = {};
+  amount.gpu = gpu;
+  amount.kind = kind;
+  amount.bytes = bytes;
+  return Tell(&amount.header, type, sizeof(amount));
+}
+
+// With the lock held. Adds to the credit, and gives back what is then beyond the target. What the
+// agent can't be told of stays credit until the next time.
+void KeepCredit(unsigned gpu, uint64_t bytes, uint64_t target, uint32_t kind) {
+  uint64_t* credit = &Status()->gpu[gpu].credit;
+  Add(credit, bytes);
+  const uint64_t beyond = TakeBeyond(credit, target);
+  if (beyond != 0 && !SendAmount(ALIQUOT_RELEASE, gpu, beyond, kind)) Add(credit, beyond);
 }
 
 bool FromCredit(unsigned gpu, uint64_t bytes) {
@@ -113,7 +143,9 @@ Asked AskAgent(unsigned gpu, uint64_t bytes, uint32_t kind, uint64_t* granted) {
   }
   Locked lock(&g_lock);
   AddUsed(gpu, answer.grant.bytes);
-  if (answer.grant.credit > 0) Add(&Status()->gpu[gpu].credit, answer.grant.credit);
+  // By the target that was asked for: the grant itself may have lowered it. Other threads' frees
+  // and grants may have filled the credit meanwhile.
+  if (answer.grant.credit > 0) KeepCredit(gpu, answer.grant.credit, target, kind);
   *granted = answer.grant.bytes;
   return Asked::kGranted;
 }
@@ -138,14 +170,6 @@ bool ReserveFor(unsigned gpu, uint64_t bytes, uint32_t kind, uint64_t* granted) 
   return asked == Asked::kGranted || Refused(gpu, bytes);
 }
 
-void SendAmount(uint16_t type, unsigned gpu, uint64_t bytes, uint32_t kind, bool* sent) {
-  aliquot_amount amount = {};
-  amount.gpu = gpu;
-  amount.kind = kind;
-  amount.bytes = bytes;
-  *sent = Tell(&amount.header, type, sizeof(amount));
-}
-
 }  // namespace
 
 bool Reserve(unsigned gpu, uint64_t bytes, uint32_t kind) {
@@ -167,15 +191,8 @@ void Release(unsigned gpu, uint64_t bytes, uint32_t kind) {
   Locked lock(&g_lock);
   const uint64_t given = Min(bytes, g_used[gpu]);
   Store(&g_used[gpu], g_used[gpu] - given);
-  aliquot_status_gpu* status = &Status()->gpu[gpu];
-  Store(&status->used, g_used[gpu]);
-  const uint64_t target = Snapshot(gpu).credit_target;
-  bool sent = false;
-  if (Load(&status->credit) + given > target) {
-    SendAmount(ALIQUOT_RELEASE, gpu, given, kind, &sent);
-  }
-  // What the agent does not know of stays ours.
-  if (!sent) Add(&status->credit, given);
+  Store(&Status()->gpu[gpu].used, g_used[gpu]);
+  KeepCredit(gpu, given, Snapshot(gpu).credit_target, kind);
 }
 
 void Charge(unsigned gpu, uint64_t bytes, uint32_t kind) {
@@ -183,8 +200,7 @@ void Charge(unsigned gpu, uint64_t bytes, uint32_t kind) {
   Locked lock(&g_lock);
   AddUsed(gpu, bytes);
   Add(&Status()->gpu[gpu].over, bytes);
-  bool sent = false;
-  SendAmount(ALIQUOT_CHARGE, gpu, bytes, kind, &sent);
+  SendAmount(ALIQUOT_CHARGE, gpu, bytes, kind);
 }
 
 MemoryAnswer QueryMemory(unsigned gpu, uint64_t physical_free) {
@@ -217,9 +233,8 @@ void EndHandOver(void (*install)(const void* what), const void* what) {
   for (unsigned i = 0; i < ALIQUOT_WIRE_GPUS; ++i) {
     Store(&status->gpu[i].used, g_used[i]);
     Store(&status->gpu[i].credit, Less(g_told[i], g_used[i]));
-    bool sent = false;
     if (g_used[i] > g_told[i]) {
-      SendAmount(ALIQUOT_CHARGE, i, g_used[i] - g_told[i], ALIQUOT_KIND_LINEAR, &sent);
+      SendAmount(ALIQUOT_CHARGE, i, g_used[i] - g_told[i], ALIQUOT_KIND_LINEAR);
     }
     g_offline[i] = 0;
   }

@@ -57,9 +57,10 @@ TEST_F(MemoryTest, ManyProcessesNeverExceedTheLimit) {
   children.pop_back();
   for (Child& child : children) child.Say("stop");
   for (Child& child : children) EXPECT_EQ(child.Hear(), "freed");
-  // A context each, and credit.
-  EXPECT_TRUE(
-      Eventually([&] { return agent_->Charged() <= children.size() * (512 + 32 + 32) * kMiB; }));
+  // A context each, and credit up to its target. The pools hold nothing any more: every thread has
+  // waited for its frees.
+  const std::uint64_t most = children.size() * (512 * kMiB + options.credit_target);
+  EXPECT_TRUE(Eventually([&] { return agent_->Charged() <= most; })) << agent_->Describe();
   for (Child& child : children) child.Say("end");
   for (Child& child : children) EXPECT_EQ(child.Wait(), 0);
   EXPECT_LE(agent_->Peak(), 4 * kGiB);
@@ -81,6 +82,27 @@ TEST_F(MemoryTest, TheKilledHoldNothing) {
     ASSERT_TRUE(Eventually([&] { return agent_->Charged() == 0 && agent_->Sessions() == 0; }));
   }
   EXPECT_LE(agent_->Peak(), 4 * kGiB);
+}
+
+// What is freed in stream order is given back when it came back, whatever else was waited for
+// before: another stream, or the same one without the pool's giving anything up.
+TEST_F(MemoryTest, WhatAPoolGaveBackIsHeldNoMore) {
+  for (const char* first : {"other-stream", "query"}) {
+    SCOPED_TRACE(first);
+    agent_.reset();
+    StartAgent(Options(4 * kGiB));
+    Child child({"free-behind", first}, Env());
+    EXPECT_EQ(child.Hear(), "ready");
+    const std::uint64_t before = agent_->Charged();
+    child.Say("go");
+    EXPECT_EQ(child.Hear(), "waited");
+    EXPECT_EQ(agent_->Charged(), before + 32 * kMiB) << "the pool still has its step";
+    child.Say("on");
+    EXPECT_EQ(child.Hear(), "synchronised");
+    EXPECT_TRUE(Eventually([&] { return agent_->Charged() == before; })) << agent_->Describe();
+    child.Say("end");
+    EXPECT_EQ(child.Wait(), 0);
+  }
 }
 
 TEST_F(MemoryTest, QueriesTellTheShare) {
@@ -178,6 +200,25 @@ TEST_F(MemoryTest, SmallAllocationsNeedNoFrames) {
     EXPECT_EQ(child.Hear(), "0");
   }
   EXPECT_LE(agent_->Frames(ALIQUOT_RESERVE), 4);
+}
+
+// Near the limit the target falls, and a process keeps none of what it had above it.
+TEST_F(MemoryTest, CreditBeyondTheTargetIsGivenBack) {
+  AgentStub::Options options = Options(4 * kGiB);
+  options.credit_target = 64 * kMiB;
+  StartAgent(options);
+  Child child({"on-demand"}, Env());
+  EXPECT_EQ(child.Hear(), "context 0");
+  for (int i = 0; i < 2; ++i) {
+    child.Say("2");
+    EXPECT_EQ(child.Hear(), "0");
+  }
+  EXPECT_EQ(agent_->Charged(), (512 + 2 + 32) * kMiB);
+  agent_->SetCreditTarget(8 * kMiB);
+  child.Say("free");
+  EXPECT_EQ(child.Hear(), "0");
+  EXPECT_TRUE(Eventually([&] { return agent_->Charged() == (512 + 2 + 8) * kMiB; }))
+      << agent_->Describe();
 }
 
 // Credit of one process is there for another, even if the first does nothing.

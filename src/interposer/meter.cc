@@ -9,24 +9,21 @@ void Meter::Begin(uint64_t need) {
   pending_ += need;
 }
 
-// A counter below what is charged is left to Settle, which knows whether the reading is the last.
-Meter::Outcome Meter::Finish(uint64_t need, uint64_t now) {
-  Locked lock(&lock_);
+// With the lock held.
+Meter::Outcome Meter::NoteFinished(uint64_t need, uint64_t now) {
   pending_ -= need;
   const uint64_t grown = Less(now, charged_);
   const uint64_t mine = Min(grown, need);
   const uint64_t excess = Less(grown, need + pending_);
-  charged_ += mine + excess;
+  Store(&charged_, charged_ + mine + excess);
   return {need - mine, excess};
 }
 
-Meter::Outcome Meter::Settle(uint64_t reading, uint64_t now) {
-  Locked lock(&lock_);
-  if (settled_ > reading) return {0, 0};
-  settled_ = reading;
+// With the lock held.
+Meter::Outcome Meter::NoteSettled(uint64_t now) {
   const uint64_t release = Less(charged_, now);
   const uint64_t excess = Less(now, charged_ + pending_);
-  charged_ = charged_ - release + excess;
+  Store(&charged_, charged_ - release + excess);
   return {release, excess};
 }
 

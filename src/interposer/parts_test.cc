@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <utility>
 
 #include "interposer/block_table.h"
 #include "interposer/cost_table.h"
@@ -90,7 +91,7 @@ TEST(CostTable, LearnsAndForgets) {
   bool measured = true;
   EXPECT_EQ(costs->Estimate(5, 100, &measured), 100u);
   EXPECT_FALSE(measured);
-  for (int i = 0; i < 50; ++i) costs->Learn(5, 2000, true);
+  for (int i = 0; i < 50; ++i) costs->Learn(5, 2000, 10'000, true);
   EXPECT_NEAR(static_cast<double>(costs->Estimate(5, 100, &measured)), 2000, 20);
   EXPECT_TRUE(measured);
   EXPECT_GT(costs->Estimate(6, 100, &measured), 1000u);  // the mean of all, not the guess
@@ -106,7 +107,7 @@ TEST(CostTable, WhatOthersHadAPartInDoesNotCount) {
     auto costs = std::make_unique<CostTable>();
     bool measured = false;
     for (std::uint64_t i = 0; i < 200; ++i) {
-      costs->Learn(5, i % 3 == 0 ? 2'000'000 + i : 3000 + i % 7 * 100, alone);
+      costs->Learn(5, i % 3 == 0 ? 2'000'000 + i : 3000 + i % 7 * 100, 10'000, alone);
       if (i < 8) continue;
       EXPECT_GE(costs->Estimate(5, 100, &measured), 3000u) << i;
       EXPECT_LE(costs->Estimate(5, 100, &measured), 4500u) << i;
@@ -119,10 +120,10 @@ TEST(CostTable, WorkThatBecomesLongerIsSeen) {
   for (const bool alone : {true, false}) {
     auto costs = std::make_unique<CostTable>();
     bool measured = false;
-    for (int i = 0; i < 20; ++i) costs->Learn(5, 1000, alone);
-    for (int i = 0; i < 24; ++i) costs->Learn(5, 8000, alone);
+    for (int i = 0; i < 20; ++i) costs->Learn(5, 1000, 10'000, alone);
+    for (int i = 0; i < 24; ++i) costs->Learn(5, 8000, 10'000, alone);
     EXPECT_GE(costs->Estimate(5, 100, &measured), 7900u);
-    for (int i = 0; i < 24; ++i) costs->Learn(5, 1000, alone);
+    for (int i = 0; i < 24; ++i) costs->Learn(5, 1000, 10'000, alone);
     EXPECT_LE(costs->Estimate(5, 100, &measured), 1500u);
   }
 }
@@ -131,8 +132,30 @@ TEST(CostTable, WorkThatBecomesLongerIsSeen) {
 TEST(CostTable, AMeanOfWhatIsAlike) {
   auto costs = std::make_unique<CostTable>();
   bool measured = false;
-  for (int i = 0; i < 100; ++i) costs->Learn(5, i % 2 == 0 ? 1000 : 1400, true);
+  for (int i = 0; i < 100; ++i) costs->Learn(5, i % 2 == 0 ? 1000 : 1400, 10'000, true);
   EXPECT_NEAR(static_cast<double>(costs->Estimate(5, 100, &measured)), 1200, 100);
+}
+
+// The events around a kernel are some calls apart; a process that is off the CPU in between would
+// take it for a long one.
+TEST(CostTable, DoesNotLearnFromInterruptedSubmissions) {
+  constexpr std::uint64_t kMs = 1'000'000;
+  auto costs = std::make_unique<CostTable>();
+  bool measured = true;
+  const auto estimate = [&](std::uint64_t key) { return costs->Estimate(key, 20'000, &measured); };
+  costs->Learn(5, 100 * kMs, 100 * kMs, true);
+  EXPECT_EQ(estimate(5), 20'000u);
+  EXPECT_FALSE(measured);
+  EXPECT_TRUE(costs->WantsSample(5));
+  costs->Learn(5, kMs, 10'000, true);
+  costs->Learn(5, 100 * kMs, 99 * kMs, true);
+  EXPECT_EQ(estimate(5), kMs);
+  costs->Learn(6, 1000 * kMs, 100 * kMs, true);  // too long for it to matter
+  EXPECT_EQ(estimate(6), 1000 * kMs);
+  // Where it always takes that long, it is not an interruption.
+  for (int i = 0; i < 20; ++i) costs->Learn(7, kMs, kMs / 2, true);
+  EXPECT_EQ(estimate(7), kMs);
+  EXPECT_TRUE(measured);
 }
 
 TEST(CostTable, KeysTellGridsApart) {
@@ -147,20 +170,58 @@ TEST(Meter, TellsConcurrentGrowthApart) {
   Meter meter;
   meter.Begin(64);
   meter.Begin(64);
-  Meter::Outcome first = meter.Finish(64, 128);
+  const auto reads = [](std::uint64_t now) { return [now] { return now; }; };
+  Meter::Outcome first = meter.Finish(64, reads(128));
   EXPECT_EQ(first.release, 0u);
   EXPECT_EQ(first.excess, 0u);
-  Meter::Outcome second = meter.Finish(64, 128);
+  Meter::Outcome second = meter.Finish(64, reads(128));
   EXPECT_EQ(second.release, 0u);
   EXPECT_EQ(second.excess, 0u);
   EXPECT_EQ(meter.charged(), 128u);
   meter.Begin(64);
-  EXPECT_EQ(meter.Finish(64, 128).release, 64u);  // served from what was there
+  EXPECT_EQ(meter.Finish(64, reads(128)).release, 64u);  // served from what was there
   meter.Begin(0);
-  EXPECT_EQ(meter.Finish(0, 160).excess, 32u);
-  const std::uint64_t early = meter.NextReading();
-  EXPECT_EQ(meter.Settle(meter.NextReading(), 32).release, 128u);
-  EXPECT_EQ(meter.Settle(early, 160).excess, 0u);  // an older reading
+  EXPECT_EQ(meter.Finish(0, reads(160)).excess, 32u);
+  EXPECT_EQ(meter.Settle(reads(32)).release, 128u);
+  EXPECT_EQ(meter.charged(), 32u);
+}
+
+// While one thread reads the counter another frees, and a third allocates. What the first one read
+// before is out of date, whichever of them began first, and must count neither as growth that is
+// never given back nor against what was just allocated.
+TEST(Meter, ReadsAgainWhatAnotherReadingOvertook) {
+  std::uint64_t counter = 64;
+  Meter meter;
+  const auto now = [&] { return counter; };
+  // Reads the counter, after which somebody else does what `meanwhile` says, once.
+  const auto overtaken = [&](auto meanwhile) {
+    return [&counter, meanwhile, done = false]() mutable {
+      const std::uint64_t read = counter;
+      if (!std::exchange(done, true)) meanwhile();
+      return read;
+    };
+  };
+  meter.Begin(64);
+  meter.Finish(64, now);
+  meter.Settle(overtaken([&] {
+    counter = 0;
+    EXPECT_EQ(meter.Settle(now).release, 64u);
+  }));
+  EXPECT_EQ(meter.charged(), 0u);
+  meter.Settle(overtaken([&] {
+    counter = 32;
+    meter.Begin(32);
+    EXPECT_EQ(meter.Finish(32, now).release, 0u);
+  }));
+  EXPECT_EQ(meter.charged(), 32u);
+  meter.Begin(32);
+  counter = 64;
+  const Meter::Outcome late = meter.Finish(32, overtaken([&] {
+                                             counter = 32;
+                                             meter.Settle(now);
+                                           }));
+  EXPECT_EQ(late.release, 32u);
+  EXPECT_EQ(late.excess, 0u);
   EXPECT_EQ(meter.charged(), 32u);
 }
 

@@ -20,6 +20,7 @@ struct Sample {
   uint64_t begun;    // when the launch began, if the GPU waited for it; else 0
   uint64_t waited;   // how long the launch took then
   uint64_t context;  // of the events; a context takes its events with it
+  uint64_t host_ns;  // when the submission began, then how long it took
   CUevent start;
   CUevent end;
 };
@@ -66,7 +67,9 @@ int BeginSample(uint64_t key, CUstream stream, bool alone, bool idle) {
     if (Load(&sample->state) != kFree || !Take(sample, kFree, kTaken)) continue;
     sample->key = key;
     sample->alone = alone;
-    if (Prepare(sample) && real_record(sample->start, stream) == CUDA_SUCCESS) {
+    const bool prepared = Prepare(sample);
+    sample->host_ns = NowNs();
+    if (prepared && real_record(sample->start, stream) == CUDA_SUCCESS) {
       sample->begun = idle ? NowNs() : 0;
       return i;
     }
@@ -81,6 +84,7 @@ void EndSample(int index, CUstream stream, bool taken) {
   Sample* sample = &g_samples[index];
   sample->waited = sample->begun == 0 ? 0 : Less(NowNs(), sample->begun);
   if (taken && real_record(sample->end, stream) == CUDA_SUCCESS) {
+    sample->host_ns = Less(NowNs(), sample->host_ns);
     Add(&g_pending, 1u);
     StoreRelease(&sample->state, static_cast<uint32_t>(kPending));
   } else {
@@ -103,7 +107,7 @@ void CollectSamples(CostTable* costs) {
     if (result == CUDA_SUCCESS &&
         real_elapsed(&milliseconds, sample.start, sample.end) == CUDA_SUCCESS) {
       const auto between = static_cast<uint64_t>(static_cast<double>(milliseconds) * 1e6);
-      costs->Learn(sample.key, WorkOf(between, sample.waited), sample.alone);
+      costs->Learn(sample.key, WorkOf(between, sample.waited), sample.host_ns, sample.alone);
     } else {
       sample.context = 0;
     }

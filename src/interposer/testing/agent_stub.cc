@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 
 namespace aliquot::interposer::testing {
 namespace {
@@ -68,7 +69,11 @@ void Store(T* word, T value) {
 }  // namespace
 
 AgentStub::AgentStub(Options options)
-    : options_(std::move(options)), stop_(::eventfd(0, EFD_CLOEXEC)), limit_(options_.limit) {
+    : options_(std::move(options)),
+      stop_(::eventfd(0, EFD_CLOEXEC)),
+      limit_(options_.limit),
+      credit_target_(options_.credit_target),
+      beating_(options_.beats) {
   static std::atomic<std::uint64_t> epoch{1};
   epoch_ = epoch++;
   const std::string share = options_.directory + "/" ALIQUOT_GRANT_SHARE;
@@ -139,6 +144,28 @@ void AgentStub::SetLimit(std::uint64_t limit) {
   Publish();
 }
 
+void AgentStub::SetCreditTarget(std::uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  credit_target_ = bytes;
+  Publish();
+}
+
+std::string AgentStub::Describe() {
+  std::lock_guard lock(mutex_);
+  std::ostringstream text;
+  for (const auto& [fd, session] : sessions_) {
+    text << "process " << session->pid << " holds " << session->held;
+    if (session->status != nullptr) {
+      const aliquot_status_gpu& gpu = session->status->gpu[0];
+      text << ", uses " << __atomic_load_n(&gpu.used, __ATOMIC_RELAXED) << ", credit "
+           << __atomic_load_n(&gpu.credit, __ATOMIC_RELAXED) << ", over "
+           << __atomic_load_n(&gpu.over, __ATOMIC_RELAXED);
+    }
+    text << "\n";
+  }
+  return text.str();
+}
+
 void AgentStub::StopHeartbeat() {
   std::lock_guard lock(mutex_);
   beating_ = false;
@@ -191,7 +218,7 @@ void AgentStub::Publish() {
     Store(&memory->outside, outside);
     Store(&memory->held, session->held);
     Store(&memory->physical_free, UINT64_MAX);
-    Store(&memory->credit_target, options_.credit_target);
+    Store(&memory->credit_target, credit_target_);
     Store(&memory->offline, options_.offline);
     __atomic_store_n(&memory->seq, memory->seq + 1, __ATOMIC_RELEASE);
   }
@@ -355,7 +382,7 @@ void AgentStub::Reserve(Session& session, const aliquot_reserve& request) {
   aliquot_grant grant = {};
   grant.bytes = need;
   if (limit_ == 0 || Total() + need + request.credit <= limit_) {
-    grant.credit = std::min(request.credit, options_.credit_target);
+    grant.credit = std::min(request.credit, credit_target_);
   }
   session.held += grant.bytes + grant.credit;
   Publish();

@@ -31,6 +31,7 @@ class AgentStub {
     std::uint64_t context = 512u << 20;  // what a context is granted
     std::uint64_t credit_target = 0;
     std::uint64_t offline = 0;
+    bool beats = true;  // has a heartbeat
     // Not 0: when the agent is gone the process keeps to this part of the time.
     std::uint32_t duty_permille = 0;
     std::string more;  // further lines of the share file
@@ -48,6 +49,8 @@ class AgentStub {
   int Hellos();
   std::uint64_t LastHeld();
   std::uint64_t Denied();
+  // What each session holds, and says of it itself: for messages of failed tests.
+  std::string Describe();
   // Frames of a type so far.
   int Frames(std::uint16_t type);
 
@@ -55,6 +58,7 @@ class AgentStub {
   void SetGate(std::uint32_t bits, std::uint32_t cap_us = 0, std::uint32_t flags = 0,
                std::uint32_t doorbells = 7);
   void SetLimit(std::uint64_t limit);
+  void SetCreditTarget(std::uint64_t bytes);
   void StopHeartbeat();
   // The status page of the only session; null without one.
   const aliquot_status* Status();
@@ -88,12 +92,13 @@ class AgentStub {
   std::map<int, std::unique_ptr<Session>> sessions_;
   std::map<std::uint16_t, int> frames_;
   std::uint64_t limit_;
+  std::uint64_t credit_target_;
   std::uint64_t peak_ = 0;
   std::uint64_t denied_ = 0;
   std::uint64_t last_held_ = 0;
   std::uint64_t epoch_;
   aliquot_gate gate_ = {};
-  bool beating_ = true;
+  bool beating_;
   std::uint64_t beat_ = 0;
   std::thread thread_;
 };

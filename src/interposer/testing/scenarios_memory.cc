@@ -260,6 +260,38 @@ void Mix(const Arguments& arguments) {
   Hear();
 }
 
+// "free-behind FIRST": frees memory of a pool in stream order, waits for something that does not
+// make it come back ("other-stream" while the GPU has yet to come to it, or "query"), and, when
+// told, for the stream.
+void FreeBehind(const Arguments& arguments) {
+  Start();
+  CUstream stream = nullptr;
+  CUstream other = nullptr;
+  CUdeviceptr word = 0;
+  EXPECT_OK(Cu("cuStreamCreate", &stream, 1u));
+  EXPECT_OK(Cu("cuStreamCreate", &other, 1u));
+  EXPECT_OK(Cu("cuMemAlloc_v2", &word, sizeof(std::uint32_t)));
+  EXPECT_OK(Cu("cuMemsetD32_v2", word, 0u, std::size_t{1}));
+  Say("ready");
+  Hear();
+  const bool behind = arguments[0] == "other-stream";
+  CUdeviceptr pointer = 0;
+  EXPECT_OK(Cu("cuMemAllocAsync", &pointer, std::size_t{20 * kMiB}, stream));
+  if (behind) EXPECT_OK(Cu("cuStreamWaitValue32_v2", stream, word, 1u, 0u));
+  EXPECT_OK(Cu("cuMemFreeAsync", pointer, stream));
+  if (behind) {
+    EXPECT_OK(Cu("cuStreamSynchronize", other));
+  } else {
+    while (Cu("cuStreamQuery", stream) != CUDA_SUCCESS) std::this_thread::yield();
+  }
+  Say("waited");
+  Hear();
+  if (behind) EXPECT_OK(Cu("cuStreamWriteValue32_v2", other, word, 1u, 0u));
+  EXPECT_OK(Cu("cuStreamSynchronize", stream));
+  Say("synchronised");
+  Hear();
+}
+
 // What is not device memory is not charged: memory on the host, whatever it is called.
 void OnHost() {
   Start();
@@ -418,6 +450,7 @@ void OnDemand() {
 bool PlayCharged(const std::string& name, const Arguments& arguments) {
   if (name == "fill") return Fill(arguments), true;
   if (name == "mix") return Mix(arguments), true;
+  if (name == "free-behind") return FreeBehind(arguments), true;
   if (name == "on-host") return OnHost(), true;
   if (name == "query") return Query(arguments), true;
   if (name == "virtual-lifetime") return VirtualLifetime(), true;

@@ -1,5 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
+#include <signal.h>
+
 #include <chrono>
 #include <sstream>
 
@@ -16,6 +18,7 @@ namespace {
 //   batch WAY MIB     so much in four copies of one call: 0: plain, 1: with boxes; 2 and 3: as
 //                     before CUDA 13
 //   sync              waits for the stream
+//   hold              the stream goes no further until SIGUSR1 comes
 //   capture COUNT     captures so many kernels of 100 us, and instantiates the graph
 //   graph             launches it
 //   callback          a host function that asks for a launch; answers what it got
@@ -28,6 +31,8 @@ class Worker {
     spin_ = Kernel("spin");
     EXPECT_OK(Cu("cuStreamCreate", &stream_, 1u));
     EXPECT_OK(Cu("cuMemAlloc_v2", &memory_, std::size_t{64 << 20}));
+    EXPECT_OK(Cu("cuMemHostAlloc", reinterpret_cast<void**>(&go_), sizeof(*go_), 0u));
+    ::signal(SIGUSR1, [](int) { __atomic_store_n(go_, 1u, __ATOMIC_RELEASE); });
   }
 
   void Do(const std::string& line) {
@@ -41,6 +46,7 @@ class Worker {
     if (what == "copy") Copy(std::size_t{count} << 20);
     if (what == "batch") Batch(count, std::size_t{microseconds} << 20);
     if (what == "sync") EXPECT_OK(Cu("cuStreamSynchronize", stream_));
+    if (what == "hold") Hold();
     if (what == "capture") Capture(count);
     if (what == "graph") EXPECT_OK(Cu("cuGraphLaunch", exec_, stream_));
     if (what == "callback") Callback();
@@ -54,6 +60,12 @@ class Worker {
     for (unsigned i = 0; i < count; ++i) {
       EXPECT_OK(LaunchSpin(spin_, std::uint64_t{microseconds} * 1000, stream));
     }
+  }
+  void Hold() {
+    __atomic_store_n(go_, 0u, __ATOMIC_RELEASE);
+    CUdeviceptr word = 0;
+    EXPECT_OK(Cu("cuMemHostGetDevicePointer_v2", &word, static_cast<void*>(go_), 0u));
+    EXPECT_OK(Cu("cuStreamWaitValue32_v2", stream_, word, 1u, 0u));
   }
   void Copy(std::size_t bytes) {
     static std::vector<char> host(64u << 20);
@@ -122,6 +134,7 @@ class Worker {
     if (result != CUDA_ERROR_NOT_SUPPORTED && result != CUDA_ERROR_NOT_READY) EXPECT_OK(result);
   }
 
+  static inline std::uint32_t* go_ = nullptr;
   CUfunction spin_ = nullptr;
   CUstream stream_ = nullptr;
   CUdeviceptr memory_ = 0;
