@@ -102,7 +102,13 @@ void Ledger::NoteUse(Process& process) {
 
 // NVML looked at some moment since the last sample, so what it saw beyond the process's own figure
 // lies between two bounds. Only what is beyond doubt changes anything.
-void Ledger::ReconcileProcess(Process& process, std::uint64_t nvml) {
+void Ledger::ReconcileProcess(Process& process, std::uint64_t nvml, Nanos taken) {
+  if (process.context != process.context_seen) {
+    process.context_seen = process.context;
+    process.context_since = taken;
+  }
+  const bool starting =
+      process.context > 0 && taken - process.context_since < settings_.context_start;
   const auto seen = static_cast<std::int64_t>(std::min(nvml, kMost));
   const std::int64_t floor = -static_cast<std::int64_t>(process.context);
   const std::int64_t low = std::max(floor, seen - static_cast<std::int64_t>(process.most_used));
@@ -111,14 +117,14 @@ void Ledger::ReconcileProcess(Process& process, std::uint64_t nvml) {
     process.overhead = low;
     process.lower.reset();
   } else if (process.overhead > high) {
-    if (process.lower) process.overhead = std::max(high, *process.lower);
+    if (process.lower && !starting) process.overhead = std::max(high, *process.lower);
     process.lower = high;
   } else {
     process.lower.reset();
   }
   // With nothing moving, what is neither used otherwise nor expected is the contexts.
-  if (process.context > 0 && !process.context_settled && low == high && process.overhead == low &&
-      seen > 0) {
+  if (process.context > 0 && !process.context_settled && !starting && low == high &&
+      process.overhead == low && seen > 0) {
     const std::int64_t size = static_cast<std::int64_t>(process.context) + low;
     if (size > 0) context_sizes_.push_back(static_cast<std::uint64_t>(size));
     process.context_settled = true;
@@ -129,7 +135,7 @@ void Ledger::ReconcileProcess(Process& process, std::uint64_t nvml) {
 void Ledger::Reconcile(const std::map<std::uint32_t, std::uint64_t>& used_by_pid, Nanos taken) {
   for (auto& [id, process] : processes_) {
     const auto used = used_by_pid.find(process.pid);
-    ReconcileProcess(process, used == used_by_pid.end() ? 0 : used->second);
+    ReconcileProcess(process, used == used_by_pid.end() ? 0 : used->second, taken);
   }
   std::erase_if(debts_, [&](Debt& debt) {
     const auto used = used_by_pid.find(debt.pid);

@@ -39,6 +39,8 @@ class Ledger {
     // A debt is forgiven after so long when nobody says that the memory returned.
     Nanos debt_bound = std::chrono::seconds(5);
     std::uint64_t most_credit = std::uint64_t{64} << 20;  // per process
+    // A context is on its way for so long: what NVML shows of it meanwhile is not all.
+    Nanos context_start = std::chrono::seconds(3);
   };
 
   explicit Ledger(std::uint64_t limit) : Ledger(limit, Settings()) {}
@@ -66,8 +68,8 @@ class Ledger {
   void SetCredit(ProcessId process, std::uint64_t credit);
 
   // What NVML says each pid uses on this GPU, `taken` at that time; absent pids use nothing.
-  // Overhead rises at once and falls with the second sample that says so. Debts of pids that are
-  // gone are forgiven.
+  // Overhead rises at once and falls with the second sample that says so, but not while a context
+  // of the process is being made. Debts of pids that are gone are forgiven.
   void Reconcile(const std::map<std::uint32_t, std::uint64_t>& used_by_pid, Nanos taken);
   // Forgives debts that are too old.
   void Expire(Nanos now);
@@ -104,6 +106,8 @@ class Ledger {
     std::uint64_t least_used = 0;
     std::uint64_t most_used = 0;
     bool context_settled = false;
+    std::uint64_t context_seen = 0;  // `context` at the last sample,
+    Nanos context_since{0};          // and since when it is that
   };
   struct Debt {
     std::uint32_t pid;
@@ -114,7 +118,7 @@ class Ledger {
   static std::uint64_t ChargedTo(const Process& process);
   static std::uint64_t Used(const Process& process) { return process.held - process.credit; }
   static void NoteUse(Process& process);
-  void ReconcileProcess(Process& process, std::uint64_t nvml);
+  void ReconcileProcess(Process& process, std::uint64_t nvml, Nanos taken);
   void NotePeak();
   std::uint64_t Credit() const;
 

@@ -132,6 +132,22 @@ TEST(LedgerTest, ContextsSettleToTheirTrueSize) {
   EXPECT_EQ(ledger.charged(), 0u);
 }
 
+// NVML shows a context step by step while the driver makes it: what is not there yet is not free.
+TEST(LedgerTest, AContextOnItsWayIsChargedInFull) {
+  using std::chrono::milliseconds;
+  Ledger ledger(kLimit, NoCredit());
+  ledger.AddProcess(1, 100, 0);
+  ASSERT_EQ(ledger.Reserve(1, 500 * kMib, 0, true).outcome, Outcome::kGranted);
+  for (int i = 1; i <= 40; ++i) {
+    ledger.Reconcile({{100, 14 * kMib}}, milliseconds(50 * i));
+    ASSERT_EQ(ledger.charged(), 500 * kMib);
+  }
+  EXPECT_TRUE(ledger.TakeContextSizes().empty());
+  for (int i = 0; i <= 80; ++i) ledger.Reconcile({{100, 490 * kMib}}, milliseconds(2050 + 50 * i));
+  EXPECT_EQ(ledger.charged(), 490 * kMib);
+  EXPECT_EQ(ledger.TakeContextSizes(), std::vector<std::uint64_t>{490 * kMib});
+}
+
 TEST(LedgerTest, ALowerLimitRefusesWhatComesAndTakesNothing) {
   Ledger ledger(kLimit, NoCredit());
   ledger.AddProcess(1, 100, 0);

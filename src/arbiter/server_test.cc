@@ -177,7 +177,8 @@ TEST_F(ServerTest, ReservesContextsAtTheSizeItHasSeen) {
   EXPECT_EQ(one->Reserve(0, 0, 0, ALIQUOT_KIND_CONTEXT), 100 * kMib);
   const auto pid = static_cast<std::uint32_t>(::getpid());
   for (int i = 0; i < 3; ++i) {
-    server_->SetDeviceMemory({kGpu, 4096 * kMib, 4000 * kMib, {{pid, 60 * kMib}}, MonotonicNow()});
+    const Nanos taken = MonotonicNow() + std::chrono::seconds(2 * i);
+    server_->SetDeviceMemory({kGpu, 4096 * kMib, 4000 * kMib, {{pid, 60 * kMib}}, taken});
   }
   EXPECT_EQ(Charged("a"), 60 * kMib);
   EXPECT_EQ(one->Reserve(0, 0, 0, ALIQUOT_KIND_CONTEXT), 60 * kMib);

@@ -79,6 +79,8 @@ std::set<std::string> Layouts() {
   FIELD(aliquot_status_gpu, host_pinned);
   FIELD(aliquot_status_gpu, denied);
   FIELD(aliquot_status_gpu, over);
+  FIELD(aliquot_status_gpu, busy_until_ns);
+  FIELD(aliquot_status_gpu, synchronising);
   FIELD(aliquot_status_gpu, issued);
   FIELD(aliquot_status_gpu, cost_ns);
   FIELD(aliquot_status_gpu, done);
