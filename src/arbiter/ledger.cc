@@ -133,9 +133,13 @@ void Ledger::ReconcileProcess(Process& process, std::uint64_t nvml, Nanos taken)
 }
 
 void Ledger::Reconcile(const std::map<std::uint32_t, std::uint64_t>& used_by_pid, Nanos taken) {
+  // A process with two copies of the interposer has two sessions, and NVML one figure for both.
+  std::map<std::uint32_t, std::uint64_t> told;
+  for (const auto& [id, process] : processes_) told[process.pid] += Used(process);
   for (auto& [id, process] : processes_) {
     const auto used = used_by_pid.find(process.pid);
-    ReconcileProcess(process, used == used_by_pid.end() ? 0 : used->second, taken);
+    const std::uint64_t others = told.at(process.pid) - Used(process);
+    ReconcileProcess(process, used == used_by_pid.end() ? 0 : Less(used->second, others), taken);
   }
   std::erase_if(debts_, [&](Debt& debt) {
     const auto used = used_by_pid.find(debt.pid);

@@ -193,9 +193,12 @@ void Server::Welcome(Session& session, const aliquot_hello& hello) {
   session.uses_gpu = hello.role == ALIQUOT_ROLE_CUDA;
   session.container_pid = hello.pid;
   session.name = hello.name;
-  const std::uint64_t nothing[ALIQUOT_WIRE_GPUS] = {};
-  grant.memory.AddProcess(session.id, static_cast<std::uint32_t>(session.pid), session.pages,
-                          session.uses_gpu ? hello.held : nothing);
+  if (session.uses_gpu) {
+    grant.memory.AddProcess(session.id, static_cast<std::uint32_t>(session.pid), session.pages,
+                            hello.held);
+  } else {
+    grant.memory.AddObserver(session.id, session.pages);
+  }
   grant.memory.Publish();
   auto welcome = Answer<aliquot_welcome>(ALIQUOT_WELCOME, hello.header.id);
   welcome.version = ALIQUOT_WIRE_VERSION;

@@ -478,6 +478,36 @@ TEST_F(ServerTest, ObserversHoldNothing) {
   EXPECT_EQ(observer->Reserve(0, kMib), std::nullopt);
 }
 
+// A process may ask NVML as well, in a session of its own: its memory is there once.
+TEST_F(ServerTest, WhatAnObserverUsesOtherwiseIsNotCountedTwice) {
+  ASSERT_TRUE(server_->AddGrant(Spec("a")).ok());
+  const auto process = Greeted("a");
+  ASSERT_EQ(process->Reserve(0, 500 * kMib), 500 * kMib);
+  auto observer = Client::Connect(root_ + "/a");
+  ASSERT_EQ(observer->Hello(ALIQUOT_ROLE_OBSERVER, 0), ALIQUOT_WELCOME);
+  const auto pid = static_cast<std::uint32_t>(::getpid());
+  for (int i = 0; i < 3; ++i) {
+    const Nanos taken = MonotonicNow() + std::chrono::seconds(2 * i);
+    server_->SetDeviceMemory({kGpu, 4096 * kMib, 3600 * kMib, {{pid, 500 * kMib}}, taken});
+    EXPECT_EQ(Charged("a"), 500 * kMib);
+  }
+  observer.reset();
+  EXPECT_EQ(process->Reserve(0, 500 * kMib), 500 * kMib);
+  EXPECT_EQ(UsageOf("a").devices[0].debts, 0u);
+}
+
+// Two copies of the interposer in one process: NVML has one figure for both.
+TEST_F(ServerTest, TwoSessionsOfOneProcessShareWhatNvmlSays) {
+  ASSERT_TRUE(server_->AddGrant(Spec("a")).ok());
+  const auto one = Greeted("a");
+  const auto two = Greeted("a");
+  ASSERT_EQ(one->Reserve(0, 300 * kMib), 300 * kMib);
+  ASSERT_EQ(two->Reserve(0, 200 * kMib), 200 * kMib);
+  const auto pid = static_cast<std::uint32_t>(::getpid());
+  server_->SetDeviceMemory({kGpu, 4096 * kMib, 3600 * kMib, {{pid, 500 * kMib}}, MonotonicNow()});
+  EXPECT_EQ(Charged("a"), 500 * kMib);
+}
+
 TEST_F(ServerTest, RemovingAGrantHangsUpAndFreesItsName) {
   ASSERT_TRUE(server_->AddGrant(Spec("a")).ok());
   EXPECT_EQ(server_->AddGrant(Spec("a")).error().code, Code::kAlreadyExists);

@@ -29,12 +29,17 @@ void TenantMemory::AddProcess(std::uint64_t process, std::uint32_t pid,
   processes_[process] = {std::move(pages)};
 }
 
+void TenantMemory::AddObserver(std::uint64_t session, std::shared_ptr<Pages> pages) {
+  observers_[session] = std::move(pages);
+}
+
 void TenantMemory::RemoveProcess(std::uint64_t process, Nanos now) {
   for (std::uint32_t gpu = 0; gpu < ledgers_.size(); ++gpu) {
     ReadCredits(gpu);
     ledgers_[gpu].RemoveProcess(process, now);
   }
   processes_.erase(process);
+  observers_.erase(process);
 }
 
 void TenantMemory::ReadCredits(std::uint32_t gpu) {
@@ -121,6 +126,11 @@ void TenantMemory::Publish() {
       snapshot.outside = ledger.outside(id);
       snapshot.held = ledger.held(id);
       process.pages->SetMemory(gpu, snapshot);
+    }
+    for (const auto& [id, pages] : observers_) {
+      snapshot.outside = ledger.outside(id);
+      snapshot.held = 0;
+      pages->SetMemory(gpu, snapshot);
     }
   }
 }

@@ -26,6 +26,10 @@ class TenantMemory {
   // `held`: per device, after a restart.
   void AddProcess(std::uint64_t process, std::uint32_t pid, std::shared_ptr<Pages> pages,
                   std::span<const std::uint64_t> held);
+  // A session that only asks: it is told what processes are, and holds nothing. What NVML says of
+  // its pid belongs to the session with which that process uses CUDA.
+  void AddObserver(std::uint64_t session, std::shared_ptr<Pages> pages);
+  // A process or an observer.
   void RemoveProcess(std::uint64_t process, Nanos now);
 
   // Takes back unused credit, the process's own first, before it refuses or asks to wait.
@@ -64,6 +68,7 @@ class TenantMemory {
   std::vector<Ledger> ledgers_;
   std::vector<Physical> physical_;
   std::map<std::uint64_t, Process> processes_;
+  std::map<std::uint64_t, std::shared_ptr<Pages>> observers_;
 };
 
 }  // namespace aliquot::arbiter
