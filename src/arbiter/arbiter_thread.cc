@@ -197,6 +197,8 @@ void ArbiterThread::StepGpu(Gpu& gpu, Nanos now) {
   ++counters_.steps;
   for (auto& [id, member] : gpu.members) {
     if (!everybody && gpu.scheduler.GateOf(id).ring) continue;
+    const Nanos submitted = member.pages->LastSubmit(member.index);
+    member.pages->FollowClock(submitted, MonotonicNow());
     const ProcessSample sample = member.pages->Sample(member.index, now);
     member.in_flight = sample.in_flight;
     gpu.scheduler.Observe(id, sample);

@@ -24,6 +24,9 @@ namespace {
 constexpr std::size_t kControlSize = (sizeof(aliquot_control) + 4095) / 4096 * 4096;
 constexpr std::size_t kStatusSize = (sizeof(aliquot_status) + 4095) / 4096 * 4096;
 
+// Whoever claims that its clock is further ahead than this explains is not believed.
+constexpr Nanos kSlowestHello = std::chrono::seconds(1);
+
 // No claim of a single piece of work counts for more.
 constexpr std::uint64_t kMostNs = 3'600'000'000'000;
 
@@ -147,6 +150,19 @@ void Pages::SetMemory(std::uint32_t gpu, const MemorySnapshot& memory) {
 
 void Pages::Beat() { Store(control_->heartbeat, Load(control_->heartbeat) + 1); }
 
+void Pages::SetClock(Nanos theirs, Nanos ours) {
+  clock_offset_ = theirs - ours;
+  most_offset_ = clock_offset_ + kSlowestHello;
+}
+
+Nanos Pages::LastSubmit(std::uint32_t gpu) const {
+  return Nanos(static_cast<std::int64_t>(Load(status_->gpu[gpu].last_submit_ns) & INT64_MAX));
+}
+
+void Pages::FollowClock(Nanos submitted, Nanos ours) {
+  clock_offset_ = std::clamp(submitted - ours, clock_offset_, most_offset_);
+}
+
 ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) const {
   const aliquot_status_gpu& page = status_->gpu[gpu];
   std::uint64_t in_flight = 0;
@@ -158,7 +174,7 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) const {
     in_flight += std::min(Load(page.cost_ns[i]), kMostNs);
   }
   const std::uint64_t unmarked = std::min(Load(page.unmarked_ns), kMostNs);
-  const Nanos submitted(static_cast<std::int64_t>(Load(page.last_submit_ns) & INT64_MAX));
+  const Nanos submitted = LastSubmit(gpu);
   // Nobody marks the last work before a rest: it counts as done when it must be. While the process
   // goes on launching its own reckoning is better: a host that launches too slowly for the GPU has
   // something unmarked all the time, and nothing in flight for most of it.

@@ -63,8 +63,14 @@ class Pages {
   void SetMemory(std::uint32_t gpu, const MemorySnapshot& memory);
   void Beat();
 
-  // The process's clock was at `theirs` when ours was at `ours`.
-  void SetClock(Nanos theirs, Nanos ours) { clock_offset_ = theirs - ours; }
+  // The process's clock was at `theirs` some time before ours was at `ours`: it may have a time
+  // namespace of its own.
+  void SetClock(Nanos theirs, Nanos ours);
+  // When it last submitted work, by its clock; 0: never.
+  Nanos LastSubmit(std::uint32_t gpu) const;
+  // What LastSubmit returned is not in the future: `ours` is our clock after it was read. The hello
+  // took a while to arrive, and without this the process's clock would seem to be late by that.
+  void FollowClock(Nanos submitted, Nanos ours);
   // What it says about its work on a GPU. Totals are whatever it claims.
   ProcessSample Sample(std::uint32_t gpu, Nanos now) const;
   std::uint64_t Credit(std::uint32_t gpu) const;
@@ -84,6 +90,7 @@ class Pages {
   MemorySnapshot memory_[ALIQUOT_WIRE_GPUS];
   std::uint32_t attention_ = 0;  // GPUs whose gate is shared
   Nanos clock_offset_{0};
+  Nanos most_offset_{0};
 };
 
 }  // namespace aliquot::arbiter

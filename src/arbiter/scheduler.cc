@@ -133,6 +133,8 @@ void Scheduler::Classify(Nanos span) {
     // Whoever is shut out while another catches up looks as if it had work all the time.
     if (!tenant.throttled && (tenant.open || !catch_up_)) {
       tenant.backlog += ((works ? 1.0 : 0.0) - tenant.backlog) * alpha;
+      tenant.backlogged = tenant.backlog >
+                          (tenant.backlogged ? tuning_.backlogged_until : tuning_.backlogged_above);
     }
     const double charged = std::exchange(tenant.charged, 0.0);
     if (span > Nanos(0) && tenant.open) {

@@ -79,6 +79,8 @@ struct Tuning {
   Nanos slice = std::chrono::microseconds(2048);      // the hardware's time slice
   Nanos classify = std::chrono::milliseconds(10);     // time constant of "backlogged"
   double backlogged_above = 0.97;
+  double backlogged_until = 0.93;  // who was, stays so down to this: samples scatter
+  double gappy_below = 0.9;        // processes, among siblings
   // Held up by others: threads wait for longer than by so much of what the tenant is charged.
   double hindered_above = 1.3;
   Nanos poll_busy = std::chrono::microseconds(200);
@@ -146,6 +148,7 @@ class Scheduler {
     ComputeSpec spec;
     double v = 0;             // service / weight, ns
     double backlog = 0;       // moving share of time with work in flight or waiting
+    bool backlogged = false;  // that was high, and is not yet low
     double tokens = 0;        // kCapped: ns it may still use
     bool throttled = false;   // kCapped: used up its tokens
     bool over_burst = false;  // kLatency: too far ahead, counts as normal
@@ -154,7 +157,7 @@ class Scheduler {
     bool wants = false;  // by the newest samples of its processes
     bool in_flight = false;
     bool blocked = false;
-    bool open = false;  // the gate of one of its processes
+    bool open = false;   // the gate of one of its processes
     double waits = 0;    // moving share of time with a thread blocked
     double served = 0;   // moving share of time that was charged
     double charged = 0;  // since the last Step, ns

@@ -14,7 +14,7 @@ double Ns(Nanos time) { return static_cast<double>(time.count()); }
 }  // namespace
 
 bool Scheduler::Backlogged(const Tenant& tenant) const {
-  return tenant.active && tenant.backlog > tuning_.backlogged_above;
+  return tenant.active && tenant.backlogged;
 }
 
 int Scheduler::Level() const {
@@ -162,9 +162,7 @@ bool Scheduler::InTurn(ProcessId id, const Process& process) const {
   return id == holder_ || (process.tenant == processes_.at(*holder_).tenant && Gappy(process));
 }
 
-bool Scheduler::Gappy(const Process& process) const {
-  return process.duty < tuning_.backlogged_above;
-}
+bool Scheduler::Gappy(const Process& process) const { return process.duty < tuning_.gappy_below; }
 
 bool Scheduler::TurnDrained() const {
   const std::uint64_t tenant = processes_.at(*holder_).tenant;
