@@ -185,7 +185,8 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) const {
                              Load(page.synchronising) == 0 && Load(page.waiting) == 0;
   const bool unmarked_runs = unmarked > 0 && since < patience && !reckoned_done;
   if (unmarked_runs) in_flight += unmarked;
-  const bool idle = Load(page.idle_since_ns) != 0;
+  const Nanos idle_since(static_cast<std::int64_t>(Load(page.idle_since_ns) & INT64_MAX));
+  const bool idle = idle_since != Nanos(0);
   ProcessSample sample;
   sample.in_flight = !idle && (marked || unmarked_runs);
   if (!sample.in_flight) in_flight = 0;
@@ -194,6 +195,7 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) const {
   sample.completed =
       Nanos(static_cast<std::int64_t>(service > in_flight ? service - in_flight : 0));
   sample.want = Load(page.waiting) != 0;
+  if (idle) sample.rested = std::max(now + clock_offset_ - idle_since, Nanos(0));
   sample.blocked = sample.want || (sample.in_flight && Load(page.synchronising) != 0);
   return sample;
 }

@@ -98,19 +98,20 @@ void Scheduler::Step(Nanos now) {
 
 void Scheduler::Classify(Nanos span) {
   for (auto& [id, tenant] : tenants_) {
-    tenant.wants = tenant.in_flight = tenant.blocked = tenant.open = false;
+    tenant.wants = tenant.in_flight = tenant.pauses = tenant.blocked = tenant.open = false;
   }
   for (const auto& [id, process] : processes_) {
     Tenant& tenant = tenants_.at(process.tenant);
     tenant.wants |= process.sample.want;
     tenant.in_flight |= process.sample.in_flight;
+    tenant.pauses |= Pauses(process);
     tenant.blocked |= process.sample.blocked || process.sample.want;
     tenant.open |= process.gate.open;
   }
   const double alpha = 1 - std::exp(-Ns(span) / Ns(tuning_.classify));
   const double fade = std::exp(-Ns(span) / Ns(tuning_.habit));
   for (auto& [id, process] : processes_) {
-    const bool works = process.sample.want || process.sample.in_flight;
+    const bool works = process.sample.want || process.sample.in_flight || Pauses(process);
     if (process.gate.open) process.duty += ((works ? 1.0 : 0.0) - process.duty) * alpha;
   }
   for (auto& [id, tenant] : tenants_) {
@@ -132,7 +133,8 @@ void Scheduler::Classify(Nanos span) {
     }
     // Whoever is shut out while another catches up looks as if it had work all the time.
     if (!tenant.throttled && (tenant.open || !catch_up_)) {
-      tenant.backlog += ((works ? 1.0 : 0.0) - tenant.backlog) * alpha;
+      const double busy = works || tenant.pauses ? 1 : 0;
+      tenant.backlog += (busy - tenant.backlog) * alpha;
       tenant.backlogged = tenant.backlog >
                           (tenant.backlogged ? tuning_.backlogged_until : tuning_.backlogged_above);
     }
@@ -177,6 +179,10 @@ void Scheduler::RefillTokens(double span_ns) {
     // Opening for less than this would only cost context switches.
     tenant.throttled = tenant.tokens <= (tenant.throttled ? burst / 10 : 0.0);
   }
+}
+
+bool Scheduler::Pauses(const Process& process) const {
+  return process.sample.rested > Nanos(0) && process.sample.rested < tuning_.bridge;
 }
 
 bool Scheduler::Hindered(const Tenant& tenant) const {

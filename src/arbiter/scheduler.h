@@ -42,6 +42,8 @@ struct ProcessSample {
   Nanos in_flight_estimate{0};  // predicted GPU time of what is in flight
   Nanos completed{0};           // GPU time of all completed work so far; only grows
   bool blocked = false;         // a thread waits for what is in flight, or wants
+  // How long ago it had waited for everything and began nothing since; 0: it has, or unknown.
+  Nanos rested{0};
 };
 
 struct Gate {
@@ -61,6 +63,7 @@ struct Tuning {
   Nanos lead = std::chrono::milliseconds(3);
   Nanos lag = std::chrono::microseconds(1500);
   Nanos grace = std::chrono::microseconds(300);
+  Nanos bridge = std::chrono::microseconds(50);  // shorter rests are not worth a switch
   Nanos drain = std::chrono::milliseconds(20);
   Nanos early_grant = std::chrono::microseconds(80);
   Nanos cap_alone = std::chrono::milliseconds(4);
@@ -156,6 +159,7 @@ class Scheduler {
     bool active = false;
     bool wants = false;  // by the newest samples of its processes
     bool in_flight = false;
+    bool pauses = false;  // has no work, for less than Tuning::bridge
     bool blocked = false;
     bool open = false;   // the gate of one of its processes
     double waits = 0;    // moving share of time with a thread blocked
@@ -204,6 +208,7 @@ class Scheduler {
   bool Recently(const Tenant& tenant, Nanos span) const { return now_ - tenant.last_work < span; }
   // It has work, or its next work is so near that waiting for it costs less than switching.
   bool Expected(const Tenant& tenant) const;
+  bool Pauses(const Process& process) const;
   // Others take of the GPU what it could use at once: not so if its own pace is what limits it.
   bool Hindered(const Tenant& tenant) const;
 

@@ -97,6 +97,12 @@ bool GpuModel::Waits(const Process& process) const {
   return false;
 }
 
+// Known only where the process has waited for its work.
+Nanos GpuModel::Rested(const Process& process) const {
+  const bool waited = process.load.kind != Load::Kind::kAsync && process.left == process.load.batch;
+  return waited && process.queue.empty() ? now_ - process.idle_since : Nanos(0);
+}
+
 void GpuModel::RunHosts() {
   for (std::size_t i = 0; i < processes_.size(); ++i) {
     if (WantsToSubmit(processes_[i])) {
@@ -113,6 +119,7 @@ void GpuModel::FinishKernel(Process& process) {
   process.queue.pop_front();
   process.estimate_in_flight -= kernel.estimate;
   process.completed += kernel.estimate;
+  if (process.queue.empty()) process.idle_since = now_;
   if (kernel.arrival) process.latencies.push_back(now_ - *kernel.arrival);
   if (process.load.kind == Load::Kind::kSync && process.left == 0 && process.queue.empty()) {
     process.left = process.load.batch;
@@ -172,8 +179,12 @@ void GpuModel::StepScheduler() {
     const Process& process = processes_[i];
     ProcessSample sample;
     if (!process.load.silent) {
-      sample = {!process.queue.empty(), process.blocked, process.estimate_in_flight,
-                process.completed, process.blocked || Waits(process)};
+      sample = {!process.queue.empty(),
+                process.blocked,
+                process.estimate_in_flight,
+                process.completed,
+                process.blocked || Waits(process),
+                Rested(process)};
     }
     scheduler_->Observe(i, sample);
   }

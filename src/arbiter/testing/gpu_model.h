@@ -93,10 +93,12 @@ class GpuModel {
     bool dead = false;
     bool blocked = false;
     bool naps = false;  // at its cap, until `ready`
+    Nanos idle_since{0};
   };
 
   bool Works(const Process& process) const;
   bool Waits(const Process& process) const;
+  Nanos Rested(const Process& process) const;
   Nanos NextWork(const Process& process) const;
   bool WantsToSubmit(Process& process);
   void Submit(std::size_t index);
