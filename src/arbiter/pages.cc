@@ -163,7 +163,7 @@ void Pages::FollowClock(Nanos submitted, Nanos ours) {
   clock_offset_ = std::clamp(submitted - ours, clock_offset_, most_offset_);
 }
 
-ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) const {
+ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) {
   const aliquot_status_gpu& page = status_->gpu[gpu];
   std::uint64_t in_flight = 0;
   bool marked = false;
@@ -178,7 +178,9 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) const {
   // Nobody marks the last work before a rest: it counts as done when it must be. While the process
   // goes on launching its own reckoning is better: a host that launches too slowly for the GPU has
   // something unmarked all the time, and nothing in flight for most of it.
-  const Nanos since = now + clock_offset_ - submitted;
+  // It cannot have begun before what was marked was done.
+  if (marked) marked_at_[gpu] = now;
+  const Nanos since = std::min(now + clock_offset_ - submitted, now - marked_at_[gpu]);
   const Nanos patience(static_cast<std::int64_t>(2 * unmarked + 200'000));
   const Nanos until(static_cast<std::int64_t>(Load(page.busy_until_ns) & INT64_MAX));
   const bool reckoned_done = until != Nanos(0) && now + clock_offset_ >= until &&

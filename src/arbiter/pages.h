@@ -72,7 +72,7 @@ class Pages {
   // took a while to arrive, and without this the process's clock would seem to be late by that.
   void FollowClock(Nanos submitted, Nanos ours);
   // What it says about its work on a GPU. Totals are whatever it claims.
-  ProcessSample Sample(std::uint32_t gpu, Nanos now) const;
+  ProcessSample Sample(std::uint32_t gpu, Nanos now);
   std::uint64_t Credit(std::uint32_t gpu) const;
   // Takes up to `bytes` of its unused credit; returns how much. It may take some at the same time.
   std::uint64_t TakeCredit(std::uint32_t gpu, std::uint64_t bytes);
@@ -91,6 +91,7 @@ class Pages {
   std::uint32_t attention_ = 0;  // GPUs whose gate is shared
   Nanos clock_offset_{0};
   Nanos most_offset_{0};
+  Nanos marked_at_[ALIQUOT_WIRE_GPUS] = {};  // when a marker was last seen to be out
 };
 
 }  // namespace aliquot::arbiter

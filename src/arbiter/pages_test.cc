@@ -106,6 +106,22 @@ TEST_F(PagesTest, AMarkerSaysWhenWorkIsDone) {
   EXPECT_EQ(Look().completed, milliseconds(1));
 }
 
+// The rest of a batch that was submitted long ago, behind work that has just ended.
+TEST_F(PagesTest, UnmarkedWorkFollowsWhatWasMarked) {
+  aliquot_status_gpu& gpu = status_->gpu[0];
+  Launch(microseconds(200));
+  gpu.cost_ns[0] = 1'000'000;
+  gpu.issued[0] = 1;
+  gpu.synchronising = 1;
+  now_ += milliseconds(1);
+  EXPECT_TRUE(Look().in_flight);
+  gpu.done[0] = 1;
+  now_ += microseconds(190);
+  EXPECT_TRUE(Look().in_flight);
+  now_ += milliseconds(1);
+  EXPECT_FALSE(Look().in_flight);
+}
+
 // A clock that is claimed to be far ahead would make all work look done.
 TEST_F(PagesTest, AClockIsOnlyBelievedSoFar) {
   Launch(milliseconds(500));
