@@ -175,13 +175,13 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) {
   }
   const std::uint64_t unmarked = std::min(Load(page.unmarked_ns), kMostNs);
   const Nanos submitted = LastSubmit(gpu);
-  // Nobody marks the last work before a rest: it counts as done when it must be. While the process
-  // goes on launching its own reckoning is better: a host that launches too slowly for the GPU has
-  // something unmarked all the time, and nothing in flight for most of it.
-  // It cannot have begun before what was marked was done.
+  // Nobody marks the last work before a rest: it counts as done when it must be. It cannot have
+  // begun before what was marked was done.
   if (marked) marked_at_[gpu] = now;
   const Nanos since = std::min(now + clock_offset_ - submitted, now - marked_at_[gpu]);
   const Nanos patience(static_cast<std::int64_t>(2 * unmarked + 200'000));
+  // While the process goes on launching its own reckoning is better: a host that launches too
+  // slowly for the GPU has something unmarked all the time, and nothing in flight for most of it.
   const Nanos until(static_cast<std::int64_t>(Load(page.busy_until_ns) & INT64_MAX));
   const bool reckoned_done = until != Nanos(0) && now + clock_offset_ >= until &&
                              Load(page.synchronising) == 0 && Load(page.waiting) == 0;

@@ -481,6 +481,25 @@ TEST(SchedulerTest, LatencyClassGoesAheadOfOthers) {
   }
 }
 
+// A request whose host needs longer for each launch than the GPU for the kernel.
+TEST(SchedulerTest, NobodyGetsInBetweenTheLaunchesOfARequest) {
+  Load request = Requests(0, microseconds(20), 40, 30);
+  request.launch = microseconds(100);
+  GpuModel solo({request}, nullptr);
+  solo.RunUntil(seconds(10));
+  for (const Load& neighbour : {Async(1), Slow(1, microseconds(20), microseconds(25))}) {
+    Scheduler scheduler;
+    ComputeSpec latency = Weight(1);
+    latency.tenant_class = TenantClass::kLatency;
+    scheduler.SetTenant(0, latency);
+    scheduler.SetTenant(1, Weight(1));
+    GpuModel model(Joined({request}, Many(3, neighbour)), &scheduler);
+    model.RunUntil(seconds(10));
+    EXPECT_LE(Percentile(model.Latencies(0), 0.5), 1.02 * Percentile(solo.Latencies(0), 0.5));
+    EXPECT_LE(Percentile(model.Latencies(0), 0.99), 1.1 * Percentile(solo.Latencies(0), 0.99));
+  }
+}
+
 TEST(SchedulerTest, LatencyClassIsHeldToItsShareToo) {
   ComputeSpec latency = Weight(1);
   latency.tenant_class = TenantClass::kLatency;

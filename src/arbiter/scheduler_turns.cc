@@ -48,7 +48,10 @@ void Scheduler::ChooseLatency() {
     const double credit = tenant.over_burst ? 0 : Ns(tuning_.latency_burst) / tenant.spec.weight;
     tenant.over_burst = least && tenant.v > *least + credit;
     if (tenant.over_burst) continue;
-    const bool works = tenant.wants || tenant.in_flight || (before == id && Expected(tenant));
+    // Within a request its host may need longer than usual for the next launch, and whoever gets in
+    // there stays for a slice.
+    const bool pauses = before == id && Recently(tenant, tuning_.grace);
+    const bool works = tenant.wants || tenant.in_flight || pauses;
     if (works && (!latency_ || tenant.v < tenants_.at(*latency_).v)) latency_ = id;
   }
 }
