@@ -228,8 +228,9 @@ TEST_P(HttpClientTest, WaitsForAConnectionWhenAllAreBusy) {
   }
   full.get_future().wait();
   std::promise<std::string> last;
-  client_->Send({.target = "/last"},
-                [&](Result<ClientResponse> response) { last.set_value(response->body); });
+  client_->Send({.target = "/last"}, [&](Result<ClientResponse> response) {
+    last.set_value(response.ok() ? response->body : response.error().message);
+  });
   for (const ExchangePtr& exchange : held) exchange->Respond(200, {}, "");
   EXPECT_EQ(last.get_future().get(), "last");
   answered.get_future().wait();

@@ -96,8 +96,7 @@ class TestingConnection final : public Connection,
   const ReceivedRequest& request() const override { return request_; }
   void Respond(int status, Headers headers, std::string body) override {
     headers.emplace_back("Content-Length", std::to_string(body.size()));
-    Queue(HeadText(status, headers) + "\r\n" + body);
-    Ended();
+    Queue(HeadText(status, headers) + "\r\n" + body, true);
   }
   void StartStream(int status, Headers headers) override {
     headers.emplace_back("Transfer-Encoding", "chunked");
@@ -107,10 +106,7 @@ class TestingConnection final : public Connection,
     Queue(fmt::format("{:x}\r\n{}\r\n", chunk.size(), chunk));
   }
   void SendRaw(std::string bytes) override { Queue(std::move(bytes)); }
-  void Finish() override {
-    Queue("0\r\n\r\n");
-    Ended();
-  }
+  void Finish() override { Queue("0\r\n\r\n", true); }
   void HalfClose() override {
     Later([this] {
       closing_ = [this] {
@@ -200,15 +196,11 @@ class TestingConnection final : public Connection,
     handler_(Self());
   }
 
-  void Queue(std::string bytes) {
-    Later([this, bytes = std::move(bytes)] {
+  // `last`: the answer ends with it.
+  void Queue(std::string bytes, bool last = false) {
+    Later([this, bytes = std::move(bytes), last] {
       queue_.push_back(bytes);
-      Write();
-    });
-  }
-  void Ended() {
-    Later([this] {
-      ended_ = true;
+      ended_ |= last;
       Write();
     });
   }
@@ -218,12 +210,13 @@ class TestingConnection final : public Connection,
     if (queue_.empty()) {
       if (closing_) return std::exchange(closing_, nullptr)();
       if (!std::exchange(ended_, false)) return;
-      answering_ = false;
       error_code ignored;
       Tcp().socket().cancel(ignored);  // the wait of Handle
       return Read();
     }
     writing_ = true;
+    // The client may ask again before we hear that all is written.
+    if (ended_ && queue_.size() == 1) answering_ = false;
     asio::async_write(stream_, asio::buffer(queue_.front()),
                       [self = Self()](error_code error, std::size_t) {
                         self->writing_ = false;
