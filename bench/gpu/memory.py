@@ -321,9 +321,7 @@ def main():
     for way in o.ways:
         filled(host, nvml, way, limit)
     arbiter.stop()
-    out = subprocess.run([host.spin, "--calibrate"], env=host.environment(), check=True,
-                         capture_output=True, text=True).stdout
-    speed = json.loads(out)["iterations_per_us"]
+    speed = host.speed()
     for enforced, count in ((False, o.native_kills), (True, o.kills)):
         if count == 0:
             continue

@@ -115,9 +115,7 @@ def main():
     if len(o.gpu) != 2:
         sys.exit("--gpu: two are needed (nvidia-smi -L)")
     host = shared_gpu.Host(o)
-    out = subprocess.run([host.spin, "--calibrate"], env=host.environment(), check=True,
-                         capture_output=True, text=True).stdout
-    speed = json.loads(out)["iterations_per_us"]
+    speed = host.speed()
     for neighbour in (False, True):
         for enforced in (False, True):
             run(host, speed, enforced, neighbour)

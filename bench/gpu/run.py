@@ -27,16 +27,9 @@ class Bench(shared_gpu.Host):
     def __init__(self, options):
         super().__init__(options)
         self.raw = open(options.raw, "a") if options.raw else None
-        self.speed = options.iterations_per_us or self.calibrate()
-        print(f"# {self.speed:.3f} iterations per us", flush=True)
-
-    def calibrate(self):
-        values = []
-        for _ in range(3):
-            out = subprocess.run([self.spin, "--calibrate"], env=self.base, check=True,
-                                 capture_output=True, text=True).stdout
-            values.append(json.loads(out)["iterations_per_us"])
-        return statistics.median(values)
+        self.iterations_per_us = (options.iterations_per_us or
+                                  statistics.median(self.speed() for _ in range(3)))
+        print(f"# {self.iterations_per_us:.3f} iterations per us", flush=True)
 
     def begin(self, go, running, tenants):
         """Waits until every process has its context, then tells when to begin counting."""
@@ -81,7 +74,7 @@ class Bench(shared_gpu.Host):
                     program, arguments = [sys.executable, str(shared_gpu.HERE / "model.py")], \
                         arguments[1:] + ["--device", self.o.model_device]
                 command = program + ["--name", name, "--seconds", str(seconds), "--go", str(go),
-                                     "--iterations-per-us", str(self.speed)] + arguments
+                                     "--iterations-per-us", str(self.iterations_per_us)] + arguments
                 environment = self.environment(name if name in names else None)
                 running.append((name, subprocess.Popen(command, env=environment,
                                                        stdout=subprocess.PIPE, text=True)))

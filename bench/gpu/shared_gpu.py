@@ -63,6 +63,12 @@ class Host:
                        check=True)
         return str(target)
 
+    def speed(self):
+        """Iterations of spin's kernel that take a microsecond on the idle GPU."""
+        out = subprocess.run([self.spin, "--calibrate"], env=self.base, check=True,
+                             capture_output=True, text=True).stdout
+        return json.loads(out)["iterations_per_us"]
+
     def environment(self, tenant=None):
         """What a program runs with: natively, or as one of `tenant`."""
         if tenant is None:

@@ -28,9 +28,7 @@ def main():
     o = parser.parse_args()
     host = shared_gpu.Host(o)
     nvml = shared_gpu.Nvml(host)
-    out = subprocess.run([host.spin, "--calibrate"], env=host.environment(), check=True,
-                         capture_output=True, text=True).stdout
-    speed = json.loads(out)["iterations_per_us"]
+    speed = host.speed()
     arbiter = shared_gpu.Arbiter(host, [{"name": n, "weight": 1, "memory": 16 << 30}
                                         for n in ("a", "b")])
     groups = {"a": [], "b": []}
