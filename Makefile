@@ -13,6 +13,8 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 # The gate tries the same inputs every time; FUZZ_SEED=0 looks for new ones.
 FUZZ_SEED ?= 1
+# So do properties; RC_PARAMS= draws new ones.
+export RC_PARAMS ?= seed=1
 CTEST = ctest --output-on-failure --no-tests=error -j$(JOBS)
 
 # A compiler cache serves every clone of the project, wherever it is.

@@ -239,7 +239,8 @@ RC_GTEST_PROP(NodeLabels, OnePlanIsEnoughAndChoicesOfOthersStay, ()) {
       RC_ASSERT(before->second.empty() || before->second == "true");
     }
     RC_ASSERT(key != kOperandsLabel);
-    RC_ASSERT(before == labels.end() || before->second != value);
+    // In brackets, because the macro evaluates both sides of a bare "||".
+    RC_ASSERT((before == labels.end() || before->second != value));
   }
   RC_ASSERT(PlanFor(Applied(labels, changes), spec).empty());
 }
