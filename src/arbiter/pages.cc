@@ -183,8 +183,10 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) {
   // While the process goes on launching its own reckoning is better: a host that launches too
   // slowly for the GPU has something unmarked all the time, and nothing in flight for most of it.
   const Nanos until(static_cast<std::int64_t>(Load(page.busy_until_ns) & INT64_MAX));
-  const bool reckoned_done = until != Nanos(0) && now + clock_offset_ >= until &&
-                             Load(page.synchronising) == 0 && Load(page.waiting) == 0;
+  const bool waiting = Load(page.waiting) != 0;
+  const bool synchronising = Load(page.synchronising) != 0;
+  const bool reckoned_done =
+      until != Nanos(0) && now + clock_offset_ >= until && !synchronising && !waiting;
   const bool unmarked_runs = unmarked > 0 && since < patience && !reckoned_done;
   if (unmarked_runs) in_flight += unmarked;
   const Nanos idle_since(static_cast<std::int64_t>(Load(page.idle_since_ns) & INT64_MAX));
@@ -196,9 +198,9 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) {
   const std::uint64_t service = Load(page.service_ns) & INT64_MAX;
   sample.completed =
       Nanos(static_cast<std::int64_t>(service > in_flight ? service - in_flight : 0));
-  sample.want = Load(page.waiting) != 0;
+  sample.want = waiting;
   if (idle) sample.rested = std::max(now + clock_offset_ - idle_since, Nanos(0));
-  sample.blocked = sample.want || (sample.in_flight && Load(page.synchronising) != 0);
+  sample.blocked = waiting || (sample.in_flight && synchronising);
   return sample;
 }
 

@@ -118,7 +118,7 @@ void Scheduler::Classify(Nanos span) {
     if (tenant.throttled) tenant.wants = false;
     const bool works = tenant.wants || tenant.in_flight;
     tenant.rest *= fade;
-    if (works && !tenant.active) Wake(tenant);
+    if (works && !tenant.active) Lift(tenant);
     if (works) {
       const Nanos rested = now_ - tenant.last_work - span;
       if (rested > Nanos(0)) {
@@ -151,10 +151,8 @@ void Scheduler::Classify(Nanos span) {
   }
 }
 
-// Who comes back has no credit saved up beyond a moment, however long it was away.
-void Scheduler::Wake(Tenant& tenant) { Lift(tenant); }
-
-// Nor has one that could have had more and did not take it.
+// Who comes back has no credit saved up beyond a moment, however long it was away; nor has one that
+// could have had more and did not take it.
 void Scheduler::Lift(Tenant& tenant) {
   std::optional<double> least;
   for (const auto& [id, other] : tenants_) {

@@ -197,7 +197,6 @@ class Scheduler {
   bool Overdue(const Process& process, int contexts) const;
 
   void Classify(Nanos span);
-  void Wake(Tenant& tenant);
   void Lift(Tenant& tenant);
   void RefillTokens(double span_ns);
   double Rate(const Tenant& tenant) const;
