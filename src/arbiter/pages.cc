@@ -201,6 +201,7 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) {
   sample.want = waiting;
   if (idle) sample.rested = std::max(now + clock_offset_ - idle_since, Nanos(0));
   sample.blocked = waiting || (sample.in_flight && synchronising);
+  sample.launches = Launches(gpu);
   return sample;
 }
 

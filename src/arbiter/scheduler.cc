@@ -70,6 +70,7 @@ void Scheduler::Observe(ProcessId id, const ProcessSample& sample) {
     process.progress = now_;
     process.persistent = false;
   }
+  process.launched |= checked.launches != process.sample.launches;
   process.sample = checked;
 }
 
@@ -99,14 +100,16 @@ void Scheduler::Step(Nanos now) {
 void Scheduler::Classify(Nanos span) {
   for (auto& [id, tenant] : tenants_) {
     tenant.wants = tenant.in_flight = tenant.pauses = tenant.blocked = tenant.open = false;
+    tenant.launched = false;
   }
-  for (const auto& [id, process] : processes_) {
+  for (auto& [id, process] : processes_) {
     Tenant& tenant = tenants_.at(process.tenant);
     tenant.wants |= process.sample.want;
     tenant.in_flight |= process.sample.in_flight;
     tenant.pauses |= Pauses(process);
     tenant.blocked |= process.sample.blocked || process.sample.want;
     tenant.open |= process.gate.open;
+    tenant.launched |= std::exchange(process.launched, false);
   }
   const double alpha = 1 - std::exp(-Ns(span) / Ns(tuning_.classify));
   const double fade = std::exp(-Ns(span) / Ns(tuning_.habit));
@@ -118,7 +121,8 @@ void Scheduler::Classify(Nanos span) {
     if (tenant.throttled) tenant.wants = false;
     const bool works = tenant.wants || tenant.in_flight;
     tenant.rest *= fade;
-    if (works && !tenant.active) Lift(tenant);
+    if (tenant.launched) tenant.last_launch = now_;
+    if ((works || tenant.launched) && !tenant.active) Lift(tenant);
     if (works) {
       const Nanos rested = now_ - tenant.last_work - span;
       if (rested > Nanos(0)) {
@@ -126,11 +130,9 @@ void Scheduler::Classify(Nanos span) {
         tenant.gap += (gap - tenant.gap) / 8;
         if (rested < tuning_.forget) tenant.rest = std::max(tenant.rest, Ns(rested));
       }
-      tenant.active = true;
       tenant.last_work = now_;
-    } else if (!Recently(tenant, tuning_.forget)) {
-      tenant.active = false;
     }
+    tenant.active = Recently(tenant, tuning_.forget) || now_ - tenant.last_launch < tuning_.forget;
     // Whoever is shut out while another catches up looks as if it had work all the time.
     if (!tenant.throttled && (tenant.open || !catch_up_)) {
       const double busy = works || tenant.pauses ? 1 : 0;
@@ -187,6 +189,11 @@ bool Scheduler::Hindered(const Tenant& tenant) const {
   return Backlogged(tenant) || tenant.waits > tuning_.hindered_above * tenant.served + 0.02;
 }
 
+bool Scheduler::AtWork(const Tenant& tenant) const {
+  return tenant.wants || tenant.in_flight || Recently(tenant, tuning_.grace) ||
+         now_ - tenant.last_launch < tuning_.grace;
+}
+
 bool Scheduler::Expected(const Tenant& tenant) const {
   if (tenant.wants || tenant.in_flight) return true;
   return tenant.gap < Ns(tuning_.grace) && Recently(tenant, tuning_.grace);
@@ -234,7 +241,9 @@ void Scheduler::SetGates(int level, Nanos span) {
     if (process.sample.want || process.sample.in_flight)
       open_now[process.tenant] |= process.gate.open;
     if (process.gate.cap > Nanos(0)) counted.insert(process.tenant);
-    process.gate = {Open(id, process, level), !tenant.active, CapOf(process)};
+    // A request shall be known of when it begins, not when somebody next looks.
+    const bool rings = tenant.spec.tenant_class == TenantClass::kLatency && !AtWork(tenant);
+    process.gate = {Open(id, process, level), rings || !tenant.active, CapOf(process)};
   }
   for (const TenantId id : counted) tenants_.at(id).use.counted += span;
   for (const auto& [id, open] : open_now) {

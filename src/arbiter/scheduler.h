@@ -44,6 +44,7 @@ struct ProcessSample {
   bool blocked = false;         // a thread waits for what is in flight, or wants
   // How long ago it had waited for everything and began nothing since; 0: it has, or unknown.
   Nanos rested{0};
+  std::uint64_t launches = 0;  // pieces of work submitted so far: any change means that it works
 };
 
 struct Gate {
@@ -167,6 +168,8 @@ class Scheduler {
     double charged = 0;  // since the last Step, ns
     Nanos last_hindered{0};
     Nanos last_work = -std::chrono::hours(24);
+    bool launched = false;  // since the last Step
+    Nanos last_launch = -std::chrono::hours(24);
     double gap = 0;     // moving mean of how long it rests between two works, ns
     double rest = 0;    // the longest of its recent rests that were not absences, ns
     bool gappy = true;  // not backlogged when it last worked
@@ -175,6 +178,7 @@ class Scheduler {
   struct Process {
     TenantId tenant = 0;
     ProcessSample sample;
+    bool launched = false;       // since the last Step
     bool was_in_flight = false;  // at the last Step
     double duty = 1;             // moving share of its open time with work in flight or waiting
     double service = 0;          // charged, ns
@@ -205,6 +209,9 @@ class Scheduler {
   bool MayReturn(const Tenant& tenant) const;
   void SetNextStep();
   bool Recently(const Tenant& tenant, Nanos span) const { return now_ - tenant.last_work < span; }
+  // It has work or launched some a moment ago: what hosts launch slowly is done before anybody
+  // looks.
+  bool AtWork(const Tenant& tenant) const;
   // It has work, or its next work is so near that waiting for it costs less than switching.
   bool Expected(const Tenant& tenant) const;
   bool Pauses(const Process& process) const;

@@ -500,6 +500,42 @@ TEST(SchedulerTest, NobodyGetsInBetweenTheLaunchesOfARequest) {
   }
 }
 
+// The first launch of a request rings; what it launched is done before anybody looks, as are all
+// the others that its host launches one by one.
+TEST(SchedulerTest, ARequestIsSeenByItsLaunchesAlone) {
+  Scheduler scheduler;
+  ComputeSpec latency = Weight(1);
+  latency.tenant_class = TenantClass::kLatency;
+  scheduler.SetTenant(0, latency);
+  scheduler.SetTenant(1, Weight(1));
+  scheduler.AddProcess(0, 0);
+  scheduler.AddProcess(1, 1);
+  ProcessSample busy{.in_flight = true, .in_flight_estimate = microseconds(400)};
+  ProcessSample request;
+  Nanos now{0};
+  const auto step = [&](bool launched) {
+    now += microseconds(100);
+    busy.completed += microseconds(100);
+    request.launches += launched ? 1 : 0;
+    scheduler.Observe(0, request);
+    scheduler.Observe(1, busy);
+    scheduler.Step(now);
+  };
+  for (int i = 0; i < 1000; ++i) step(false);
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_TRUE(scheduler.GateOf(0).ring);
+    EXPECT_TRUE(scheduler.GateOf(1).open);
+    EXPECT_FALSE(scheduler.GateOf(1).ring);
+    for (int i = 0; i < 20; ++i) {
+      step(i % 2 == 0);
+      EXPECT_FALSE(scheduler.GateOf(1).open) << "round " << round << ", step " << i;
+      EXPECT_FALSE(scheduler.GateOf(0).ring);
+      EXPECT_TRUE(scheduler.Active(0));
+    }
+    for (int i = 0; i < 5; ++i) step(false);
+  }
+}
+
 TEST(SchedulerTest, LatencyClassIsHeldToItsShareToo) {
   ComputeSpec latency = Weight(1);
   latency.tenant_class = TenantClass::kLatency;

@@ -23,7 +23,7 @@ int Scheduler::Level() const {
         tenant.spec.mode == ComputeMode::kOff) {
       continue;
     }
-    if (tenant.wants || tenant.in_flight || Recently(tenant, tuning_.grace)) return 0;
+    if (AtWork(tenant)) return 0;
   }
   return 1;
 }
@@ -36,7 +36,6 @@ bool Scheduler::Runs(const Tenant& tenant, int level) const {
 // Latency tenants go ahead of everybody as long as that keeps within their share: when one gets too
 // far ahead it counts as normal until it no longer leads at all.
 void Scheduler::ChooseLatency() {
-  const std::optional<TenantId> before = latency_;
   latency_.reset();
   for (auto& [id, tenant] : tenants_) {
     if (tenant.spec.tenant_class != TenantClass::kLatency || !Runs(tenant, 0)) continue;
@@ -50,9 +49,7 @@ void Scheduler::ChooseLatency() {
     if (tenant.over_burst) continue;
     // Within a request its host may need longer than usual for the next launch, and whoever gets in
     // there stays for a slice.
-    const bool pauses = before == id && Recently(tenant, tuning_.grace);
-    const bool works = tenant.wants || tenant.in_flight || pauses;
-    if (works && (!latency_ || tenant.v < tenants_.at(*latency_).v)) latency_ = id;
+    if (AtWork(tenant) && (!latency_ || tenant.v < tenants_.at(*latency_).v)) latency_ = id;
   }
 }
 

@@ -47,7 +47,7 @@
 /* aliquot_gate.doorbells: which one-way frames the agent wants. Each is rung at most once per value
    of gate, so that the agent re-arms it by raising the epoch. */
 #define ALIQUOT_RING_WANT 1u /* a thread is about to wait at the gate */
-#define ALIQUOT_RING_WORK 2u /* first submission after idleness */
+#define ALIQUOT_RING_WORK 2u /* work was submitted */
 #define ALIQUOT_RING_IDLE 4u /* everything submitted is known to be complete */
 
 typedef struct aliquot_gate {

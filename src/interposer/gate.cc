@@ -185,10 +185,8 @@ void Passage::Submitted(bool taken) {
   Store(&status->gate_seen, word);
   NoteSubmitted(gpu, work_.stream, {estimate_, at_most_, measured_}, now,
                 marker == 0 ? kDefaultMarkerNs : marker);
-  if (Load(&status->idle_since_ns) != 0) {
-    Store(&status->idle_since_ns, uint64_t{0});
-    Ring(ALIQUOT_WORK, ALIQUOT_RING_WORK, gpu, word, &g_rung[gpu].work);
-  }
+  if (Load(&status->idle_since_ns) != 0) Store(&status->idle_since_ns, uint64_t{0});
+  Ring(ALIQUOT_WORK, ALIQUOT_RING_WORK, gpu, word, &g_rung[gpu].work);
 }
 
 void Synchronised(CUstream stream, bool all) {

@@ -304,6 +304,10 @@ TEST_F(GateTest, TheDoorbellsRingOnceForEachValueOfTheGate) {
   agent_->SetGate(ALIQUOT_GATE_SHARED);
   Do("launch 1 100");
   EXPECT_TRUE(Eventually([&] { return agent_->Frames(ALIQUOT_WORK) == 2; }));
+  // Nobody waited for that launch, so nobody knows that it is done.
+  agent_->SetGate(ALIQUOT_GATE_SHARED);
+  Do("launch 1 100");
+  EXPECT_TRUE(Eventually([&] { return agent_->Frames(ALIQUOT_WORK) == 3; }));
   EXPECT_EQ(agent_->Frames(ALIQUOT_IDLE), 1);
 }
 

@@ -3,6 +3,7 @@
 #include "arbiter/testing/gpu_model.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace aliquot::arbiter::testing {
 namespace {
@@ -11,6 +12,7 @@ constexpr Nanos kNever = std::chrono::hours(1000);
 
 // Kernels a context takes before a launch blocks.
 constexpr std::size_t kDepth = 1000;
+constexpr Nanos kSafetyPoll = std::chrono::milliseconds(50);
 
 Nanos Scaled(Nanos time, double factor) {
   return Nanos(static_cast<std::int64_t>(static_cast<double>(time.count()) * factor));
@@ -65,8 +67,8 @@ void GpuModel::Submit(std::size_t index) {
   const Nanos estimate = Scaled(process.load.kernel, process.load.estimate_factor);
   const bool fits = gate.cap == Nanos(0) || process.queue.empty() ||
                     process.estimate_in_flight + estimate / 2 <= gate.cap;
-  if ((gate.ring || !gate.open) && !ring_at_) {
-    if (gate.ring && scheduler_ != nullptr) ring_at_ = now_ + constants_.ring;
+  if (scheduler_ != nullptr && gate.ring && !std::exchange(process.rung, true) && !ring_at_) {
+    ring_at_ = now_ + constants_.ring;
   }
   process.blocked = !gate.open || !fits;
   process.naps = gate.open && !fits && constants_.nap > Nanos(0);
@@ -79,6 +81,7 @@ void GpuModel::Submit(std::size_t index) {
     process.requests.pop_front();
   }
   process.queue.push_back(kernel);
+  ++process.launches;
   process.estimate_in_flight += estimate;
   process.ready = now_ + process.load.launch;
 }
@@ -173,10 +176,17 @@ void GpuModel::RunGpu(Nanos until) {
 }
 
 void GpuModel::StepScheduler() {
-  ring_at_.reset();
+  // As the agent does: who rings when it has work is not looked at, but now and then.
+  const bool everybody = (ring_at_ && *ring_at_ <= now_) || now_ - looked_ >= kSafetyPoll;
+  if (everybody) {
+    ring_at_.reset();
+    looked_ = now_;
+  }
   ++steps_;
   for (std::size_t i = 0; i < processes_.size(); ++i) {
     const Process& process = processes_[i];
+    const bool rings = scheduler_->GateOf(i).ring && !scheduler_->Active(process.load.tenant);
+    if (rings && !everybody) continue;
     ProcessSample sample;
     if (!process.load.silent) {
       sample = {!process.queue.empty(),
@@ -184,14 +194,18 @@ void GpuModel::StepScheduler() {
                 process.estimate_in_flight,
                 process.completed,
                 process.blocked || Waits(process),
-                Rested(process)};
+                Rested(process),
+                process.launches};
     }
     scheduler_->Observe(i, sample);
   }
   scheduler_->Step(now_);
   for (std::size_t i = 0; i < processes_.size(); ++i) {
     Process& process = processes_[i];
-    if (process.blocked && scheduler_->GateOf(i).open && process.ready < now_) {
+    const Gate gate = scheduler_->GateOf(i);
+    if (!gate.ring || gate.open != process.gate_open) process.rung = false;
+    process.gate_open = gate.open;
+    if (process.blocked && gate.open && process.ready < now_) {
       // Held up by a gate, not by its own queue: it has to be woken.
       if (process.queue.empty()) process.ready = now_ + constants_.wake;
     }

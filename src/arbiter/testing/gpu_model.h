@@ -84,6 +84,9 @@ class GpuModel {
     std::deque<Kernel> queue;
     Nanos estimate_in_flight{0};
     Nanos completed{0};
+    std::uint64_t launches = 0;
+    bool rung = false;  // since the gate last changed
+    bool gate_open = true;
     Nanos busy{0};
     Nanos ready{0};  // when the host side may act again
     int left = 0;    // kSync: kernels still to submit; at 0 it waits for the queue to empty
@@ -119,6 +122,7 @@ class GpuModel {
   Nanos slice_left_{0};
   Nanos switching_{0};
   std::optional<Nanos> ring_at_;
+  Nanos looked_{0};  // at every process
   std::uint64_t steps_ = 0;
 };
 
