@@ -128,7 +128,7 @@ typedef struct aliquot_status_gpu {
   uint64_t service_ns;     /* estimated GPU time of everything ever submitted */
   uint64_t unmarked_ns;    /* of that, after the last marker; always small */
   uint64_t last_submit_ns; /* when the last launch was passed on */
-  uint64_t launches;       /* ever submitted */
+  uint64_t launches;       /* submitted, small copies too: any change means work */
   uint64_t waited_ns;      /* threads' time spent at the gate, summed */
   uint64_t idle_since_ns;  /* everything known complete since; 0: not known to be idle */
   uint32_t waiting;        /* threads at the gate now */

@@ -152,15 +152,22 @@ void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate) {
   Add(&Status()->gpu[gpu].waited_ns, Less(now, start));
 }
 
+// The GPU on which work for this stream counts; -1: it does not.
+int CountedGpu(CUstream stream) {
+  if (t_callbacks != 0 || !GrantedShare().compute || Capturing(stream)) return -1;
+  const int gpu = CurrentGpu();
+  if (gpu < 0) return -1;
+  const uint32_t word = Load(&Control()->gpu[gpu].gate.gate);
+  return (word & (ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED)) == 0 ? -1 : gpu;
+}
+
 }  // namespace
 
 Passage::Passage(const Work& work) : work_(work) {
-  if (t_callbacks != 0 || !GrantedShare().compute || Capturing(work.stream)) return;
-  const int gpu = CurrentGpu();
+  const int gpu = CountedGpu(work.stream);
   if (gpu < 0) return;
-  const aliquot_gate& gate = Control()->gpu[gpu].gate;
-  if ((Load(&gate.gate) & (ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED)) == 0) return;
   gpu_ = gpu;
+  const aliquot_gate& gate = Control()->gpu[gpu].gate;
   CollectSamples(&g_costs);
   estimate_ = g_costs.Estimate(work.key, work.guess_ns, &measured_);
   const uint64_t cap = Load(&gate.cap_us) * kMicrosecond;
@@ -187,6 +194,14 @@ void Passage::Submitted(bool taken) {
                 marker == 0 ? kDefaultMarkerNs : marker);
   if (Load(&status->idle_since_ns) != 0) Store(&status->idle_since_ns, uint64_t{0});
   Ring(ALIQUOT_WORK, ALIQUOT_RING_WORK, gpu, word, &g_rung[gpu].work);
+}
+
+void Announce(CUstream stream) {
+  const int gpu = CountedGpu(stream);
+  if (gpu < 0) return;
+  Add(&Status()->gpu[gpu].launches, uint64_t{1});
+  const uint32_t word = Load(&Control()->gpu[gpu].gate.gate);
+  Ring(ALIQUOT_WORK, ALIQUOT_RING_WORK, static_cast<unsigned>(gpu), word, &g_rung[gpu].work);
 }
 
 void Synchronised(CUstream stream, bool all) {

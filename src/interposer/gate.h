@@ -48,6 +48,10 @@ CUresult Gated(const Work& work, Submit submit) {
   return result;
 }
 
+// Of work too small to wait at the gate, before it is submitted: the agent shall know of it all the
+// same, since a request may begin with it.
+void Announce(CUstream stream);
+
 // While it lives, this thread waits for the GPU: what it waits for is in flight however long that
 // takes.
 class Synchronising {

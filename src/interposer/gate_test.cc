@@ -124,6 +124,14 @@ TEST_F(GateTest, SynchronisingCapturingAndSmallCopiesPassAClosedGate) {
   EXPECT_EQ(child_->Hear(), "copy");
 }
 
+TEST_F(GateTest, SmallCopiesAreToldOf) {
+  Begin();
+  agent_->SetGate(ALIQUOT_GATE_SHARED);
+  Do("copy 0");
+  EXPECT_EQ(Read(Gpu().launches), 1u);
+  EXPECT_TRUE(Eventually([&] { return agent_->Frames(ALIQUOT_WORK) == 1; }));
+}
+
 // Copies that are small one by one are large work all the same.
 TEST_F(GateTest, BatchesOfCopiesGoByTheGateTogether) {
   Begin();
