@@ -255,10 +255,11 @@ def alone(bench):
     cases = (("8 x 200 us and wait, share", kernels(200)),
              ("20 us kernels, asynchronous, share", kernels(20, extra=["--async"])),
              ("graph of 100 x 10 us, share", kernels(10, batch=100, extra=["--graph"])))
-    empty = [in_turns(bench, ["--empty-launches"]) for _ in range(bench.o.repeat)]
-    rows.append(("empty launch, ns", *(middle([r[i]["launch_ns"] for r in empty], 0)
-                                       for i in (0, 1))))
-    rows.append(("more", "-", middle([b["launch_ns"] - a["launch_ns"] for a, b in empty], 0)))
+    for name, option in (("empty launch, ns", "--empty-launches"),
+                         ("waiting for an idle stream, with a pool, ns", "--pool-waits")):
+        runs = [in_turns(bench, [option]) for _ in range(bench.o.repeat)]
+        rows.append((name, *(middle([r[i]["call_ns"] for r in runs], 0) for i in (0, 1))))
+        rows.append(("  more", "-", middle([b["call_ns"] - a["call_ns"] for a, b in runs], 0)))
     for name, arguments in cases:
         runs = [in_turns(bench, arguments) for _ in range(bench.o.repeat)]
         rows.append((name, *(middle([2 * r[i]["share"] for r in runs]) for i in (0, 1))))

@@ -77,6 +77,7 @@ struct Driver {
   int (*function)(Handle*, Handle, const char*);
   int (*allocate)(Pointer*, std::size_t);
   int (*free)(Pointer);
+  int (*allocate_async)(Pointer*, std::size_t, Handle);
   int (*launch)(Handle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
                 Handle, void**, void**);
   int (*stream_create)(Handle*, unsigned);
@@ -107,6 +108,7 @@ struct Driver {
     find(function, "cuModuleGetFunction");
     find(allocate, "cuMemAlloc_v2");
     find(free, "cuMemFree_v2");
+    find(allocate_async, "cuMemAllocAsync");
     find(launch, "cuLaunchKernel");
     find(stream_create, "cuStreamCreate");
     find(stream_synchronize, "cuStreamSynchronize");
@@ -144,6 +146,7 @@ struct Options {
   double iterations_per_us = 0;
   bool calibrate = false;
   bool empty_launches = false;
+  bool pool_waits = false;
   bool bins = false;
   std::string name = "spin";
   std::uint64_t seed = 1;
@@ -236,7 +239,11 @@ class Load {
     begin_ = options_.start_at > 0 ? options_.start_at : Now() + options_.warm_seconds;
     if (!options_.go.empty()) begin_ = AwaitStart(options_.go);
     end_ = begin_ + options_.seconds;
-    if (options_.empty_launches) return MeasureLaunches();
+    if (options_.empty_launches) return Measure([this] { LaunchCount(0); });
+    if (options_.pool_waits) {
+      Check(cuda_.allocate_async(&sink_, std::size_t{kPieceMib} << 20, stream_), "cuMemAllocAsync");
+      return Measure([this] { Wait(); });
+    }
     if (options_.churn_mib > 0) {
       Churn();
     } else if (options_.rate > 0) {
@@ -373,19 +380,21 @@ class Load {
     Wait();
   }
 
-  void MeasureLaunches() {
-    constexpr int kAtOnce = 500;  // below what a stream takes without blocking
+  // What a call takes.
+  template <typename Call>
+  void Measure(Call call) {
+    constexpr int kAtOnce = 500;  // launches below what a stream takes without blocking
     std::vector<double> each;
     while (Now() < end_) {
       RestIfDue();
       const double before = Now();
-      for (int i = 0; i < kAtOnce; ++i) LaunchCount(0);
+      for (int i = 0; i < kAtOnce; ++i) call();
       if (before >= begin_) each.push_back((Now() - before) * 1e9 / kAtOnce);
       Wait();
     }
-    if (each.empty()) Fail("measuring launches in so short a time");
+    if (each.empty()) Fail("measuring calls in so short a time");
     std::sort(each.begin(), each.end());
-    std::printf("{\"name\": \"%s\", \"launch_ns\": %.1f, \"launch_ns_p10\": %.1f}\n",
+    std::printf("{\"name\": \"%s\", \"call_ns\": %.1f, \"call_ns_p10\": %.1f}\n",
                 options_.name.c_str(), each[each.size() / 2], each[each.size() / 10]);
   }
 
@@ -459,6 +468,7 @@ const char kHelp[] = R"(spin: fills a GPU in a chosen rhythm
   --hold-mib N       take so much memory first
   --churn-mib N      take and give back so much memory, kernels under way meanwhile
   --empty-launches   measure the launch of an empty kernel, 500 in a row
+  --pool-waits       measure waiting for an idle stream while memory of a pool is held
   --iterations-per-us N  from --calibrate, needed for all but that
   --calibrate        print the speed of the GPU, alone, and end
   --name TEXT --seed N
@@ -485,6 +495,7 @@ Options Parse(int argc, char** argv) {
   const std::map<std::string, bool*> flags = {{"--async", &options.async},
                                               {"--graph", &options.graph},
                                               {"--empty-launches", &options.empty_launches},
+                                              {"--pool-waits", &options.pool_waits},
                                               {"--bins", &options.bins},
                                               {"--calibrate", &options.calibrate}};
   for (int i = 1; i < argc; ++i) {
@@ -513,7 +524,8 @@ Options Parse(int argc, char** argv) {
       std::exit(2);
     }
   }
-  if (!options.calibrate && !options.empty_launches && options.iterations_per_us <= 0) {
+  const bool calls = options.empty_launches || options.pool_waits;
+  if (!options.calibrate && !calls && options.iterations_per_us <= 0) {
     std::fputs("spin: --iterations-per-us is needed; --calibrate prints it\n", stderr);
     std::exit(2);
   }

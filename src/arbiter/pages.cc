@@ -29,6 +29,8 @@ constexpr Nanos kSlowestHello = std::chrono::seconds(1);
 
 // No claim of a single piece of work counts for more.
 constexpr std::uint64_t kMostNs = 3'600'000'000'000;
+// Who asks whether work is done asks again within a few microseconds.
+constexpr Nanos kPolls = std::chrono::microseconds(50);
 
 template <typename T>
 void Store(T& word, T value, int order = __ATOMIC_RELAXED) {
@@ -184,7 +186,10 @@ ProcessSample Pages::Sample(std::uint32_t gpu, Nanos now) {
   // slowly for the GPU has something unmarked all the time, and nothing in flight for most of it.
   const Nanos until(static_cast<std::int64_t>(Load(page.busy_until_ns) & INT64_MAX));
   const bool waiting = Load(page.waiting) != 0;
-  const bool synchronising = Load(page.synchronising) != 0;
+  // A thread that asks again and again waits as one in a call that waits.
+  const Nanos polled(static_cast<std::int64_t>(Load(page.polled_ns) & INT64_MAX));
+  const bool polls = polled != Nanos(0) && now + clock_offset_ - polled < kPolls;
+  const bool synchronising = Load(page.synchronising) != 0 || polls;
   const bool reckoned_done =
       until != Nanos(0) && now + clock_offset_ >= until && !synchronising && !waiting;
   const bool unmarked_runs = unmarked > 0 && since < patience && !reckoned_done;

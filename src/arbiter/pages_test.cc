@@ -83,6 +83,18 @@ TEST_F(PagesTest, WhatSomebodyWaitsForIsInFlight) {
   EXPECT_FALSE(Look().in_flight);
 }
 
+TEST_F(PagesTest, WhoAsksAgainAndAgainWaits) {
+  Launch(microseconds(4));
+  now_ += microseconds(100);
+  status_->gpu[0].polled_ns = static_cast<std::uint64_t>(Theirs(now_).count());
+  now_ += microseconds(20);
+  EXPECT_TRUE(Look().in_flight);
+  EXPECT_TRUE(Look().blocked);
+  now_ += microseconds(80);
+  EXPECT_FALSE(Look().in_flight);
+  EXPECT_FALSE(Look().blocked);
+}
+
 // As interposers do that came before the field.
 TEST_F(PagesTest, WithoutAReckoningUnmarkedWorkLastsAWhile) {
   Launch(microseconds(4));

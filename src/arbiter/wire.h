@@ -44,8 +44,7 @@
 #define ALIQUOT_GATE_LEARN 1u  /* nobody else runs: durations seen are the kernels' own */
 #define ALIQUOT_GATE_FAULTY 2u /* the GPU is lost; gates stay open */
 
-/* aliquot_gate.doorbells: which one-way frames the agent wants. Each is rung at most once per value
-   of gate, so that the agent re-arms it by raising the epoch. */
+/* aliquot_gate.doorbells: frames that the agent wants, once for each value of gate. */
 #define ALIQUOT_RING_WANT 1u /* a thread is about to wait at the gate */
 #define ALIQUOT_RING_WORK 2u /* work was submitted */
 #define ALIQUOT_RING_IDLE 4u /* everything submitted is known to be complete */
@@ -143,7 +142,8 @@ typedef struct aliquot_status_gpu {
   uint64_t over;          /* held beyond grants: settled after the fact (CHARGE) */
   uint64_t busy_until_ns; /* everything submitted is done then, by estimates; 0: not told */
   uint32_t synchronising; /* threads that wait for the GPU now */
-  uint32_t reserved[35];
+  uint64_t polled_ns; /* when a query last said that work is not done; 0: never */
+  uint32_t reserved[32];
   uint64_t issued[ALIQUOT_WIRE_MARKERS];
   uint64_t cost_ns[ALIQUOT_WIRE_MARKERS];
   uint64_t done[ALIQUOT_WIRE_MARKERS]; /* written by the GPU */

@@ -81,6 +81,7 @@ std::set<std::string> Layouts() {
   FIELD(aliquot_status_gpu, over);
   FIELD(aliquot_status_gpu, busy_until_ns);
   FIELD(aliquot_status_gpu, synchronising);
+  FIELD(aliquot_status_gpu, polled_ns);
   FIELD(aliquot_status_gpu, issued);
   FIELD(aliquot_status_gpu, cost_ns);
   FIELD(aliquot_status_gpu, done);

@@ -138,5 +138,6 @@ ALIQUOT_EXPORT CUresult cuStreamQuery_ptsz(CUstream);
 ALIQUOT_EXPORT CUresult cuCtxSynchronize();
 ALIQUOT_EXPORT CUresult cuCtxSynchronize_v2(CUcontext);
 ALIQUOT_EXPORT CUresult cuEventSynchronize(CUevent);
+ALIQUOT_EXPORT CUresult cuEventQuery(CUevent);
 ALIQUOT_EXPORT CUresult cuStreamDestroy(CUstream);
 ALIQUOT_EXPORT CUresult cuStreamDestroy_v2(CUstream);

@@ -20,6 +20,11 @@ CUresult Waited(CUresult result, CUstream stream, bool all) {
   return result;
 }
 
+CUresult Asked(CUresult result, CUstream stream) {
+  if (result == CUDA_ERROR_NOT_READY) Polled();
+  return Waited(result, stream, false);
+}
+
 }  // namespace
 }  // namespace aliquot::interposer
 
@@ -39,12 +44,12 @@ CUresult cuStreamSynchronize_ptsz(CUstream stream) {
 
 CUresult cuStreamQuery(CUstream stream) {
   static constinit Real<decltype(cuStreamQuery)> real("cuStreamQuery");
-  return Waited(real(stream), stream, false);
+  return Asked(real(stream), stream);
 }
 
 CUresult cuStreamQuery_ptsz(CUstream stream) {
   static constinit Real<decltype(cuStreamQuery_ptsz)> real("cuStreamQuery_ptsz");
-  return Waited(real(stream), PerThread(stream), false);
+  return Asked(real(stream), PerThread(stream));
 }
 
 CUresult cuCtxSynchronize() {
@@ -66,6 +71,13 @@ CUresult cuEventSynchronize(CUevent event) {
   const Synchronising synchronising;
   const CUresult result = real(event);
   if (result == CUDA_SUCCESS) SettleAfterSync();
+  return result;
+}
+
+CUresult cuEventQuery(CUevent event) {
+  static constinit Real<decltype(cuEventQuery)> real("cuEventQuery");
+  const CUresult result = real(event);
+  if (result == CUDA_ERROR_NOT_READY) Polled();
   return result;
 }
 

@@ -219,6 +219,12 @@ void Synchronised(CUstream stream, bool all) {
        &g_rung[place].idle);
 }
 
+void Polled() {
+  if (GatesFree()) return;
+  const int gpu = CurrentGpu();
+  if (gpu >= 0) Store(&Status()->gpu[gpu].polled_ns, NowNs());
+}
+
 Synchronising::Synchronising() {
   if (GatesFree() || (gpu_ = CurrentGpu()) < 0) return;
   status_ = Status();

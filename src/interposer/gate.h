@@ -65,6 +65,8 @@ class Synchronising {
   int gpu_ = -1;
   aliquot_status* status_ = nullptr;  // null: not counted
 };
+// A query has found work that is not done.
+void Polled();
 // A synchronising call has returned: the stream has nothing left, or with `all` nothing in the
 // context has.
 void Synchronised(CUstream stream, bool all);

@@ -124,6 +124,22 @@ TEST_F(GateTest, SynchronisingCapturingAndSmallCopiesPassAClosedGate) {
   EXPECT_EQ(child_->Hear(), "copy");
 }
 
+TEST_F(GateTest, AQueryOfWorkThatIsNotDoneIsTold) {
+  Begin();
+  agent_->SetGate(ALIQUOT_GATE_SHARED);
+  Hold();
+  Do("launch 1 10");
+  std::uint64_t before = 0;
+  EXPECT_EQ(Read(Gpu().polled_ns), before);
+  for (const char* query : {"query 0", "query 1"}) {
+    Do(query);
+    EXPECT_GT(Read(Gpu().polled_ns), before);
+    before = Read(Gpu().polled_ns);
+  }
+  LetGo();
+  Do("sync");
+}
+
 TEST_F(GateTest, SmallCopiesAreToldOf) {
   Begin();
   agent_->SetGate(ALIQUOT_GATE_SHARED);

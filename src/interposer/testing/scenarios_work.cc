@@ -18,6 +18,7 @@ namespace {
 //   batch WAY MIB     so much in four copies of one call: 0: plain, 1: with boxes; 2 and 3: as
 //                     before CUDA 13
 //   sync              waits for the stream
+//   query 0|1         asks whether the stream, or an event on it, is done, which it is not
 //   hold              the stream goes no further until SIGUSR1 comes
 //   capture COUNT     captures so many kernels of 100 us, and instantiates the graph
 //   graph             launches it
@@ -46,6 +47,7 @@ class Worker {
     if (what == "copy") Copy(std::size_t{count} << 20);
     if (what == "batch") Batch(count, std::size_t{microseconds} << 20);
     if (what == "sync") EXPECT_OK(Cu("cuStreamSynchronize", stream_));
+    if (what == "query") Query(count != 0);
     if (what == "hold") Hold();
     if (what == "capture") Capture(count);
     if (what == "graph") EXPECT_OK(Cu("cuGraphLaunch", exec_, stream_));
@@ -60,6 +62,13 @@ class Worker {
     for (unsigned i = 0; i < count; ++i) {
       EXPECT_OK(LaunchSpin(spin_, std::uint64_t{microseconds} * 1000, stream));
     }
+  }
+  void Query(bool by_event) {
+    if (!by_event) return EXPECT_IS(Cu("cuStreamQuery", stream_), CUDA_ERROR_NOT_READY);
+    CUevent event = nullptr;
+    EXPECT_OK(Cu("cuEventCreate", &event, 0u));
+    EXPECT_OK(Cu("cuEventRecord", event, stream_));
+    EXPECT_IS(Cu("cuEventQuery", event), CUDA_ERROR_NOT_READY);
   }
   void Hold() {
     __atomic_store_n(go_, 0u, __ATOMIC_RELEASE);
