@@ -7,7 +7,7 @@ namespace {
 
 constexpr uint32_t kFirstSamples = 4;
 constexpr uint32_t kThenEvery = 64;
-constexpr uint64_t kWeight = 8;  // a sample counts an eighth
+constexpr uint64_t kWeight = 8;  // a sample counts an eighth, the first ones more
 // A submission that takes more than so many times the usual was interrupted. What is usual is found
 // out, since some hosts are slow; at first it is about three calls of the driver.
 constexpr uint64_t kInterrupted = 4;
@@ -20,9 +20,9 @@ uint64_t Mix(uint64_t value) {
   return value ^ (value >> 29);
 }
 
-uint64_t Mean(uint64_t before, uint64_t sample) {
+uint64_t Mean(uint64_t before, uint64_t sample, uint64_t weight = kWeight) {
   if (before == 0) return Max(sample, uint64_t{1});
-  return Max((before * (kWeight - 1) + sample) / kWeight, uint64_t{1});
+  return Max((before * (weight - 1) + sample) / weight, uint64_t{1});
 }
 
 }  // namespace
@@ -93,7 +93,12 @@ void CostTable::Learn(uint64_t key, uint64_t nanoseconds, uint64_t host_ns, bool
     const uint64_t least = Min(Load(&entry->least), Load(&entry->former));
     const uint64_t most = least + least / 2;
     const uint64_t known = Load(&entry->nanoseconds);
-    const uint64_t mean = nanoseconds <= most ? Mean(known, nanoseconds) : known;
+    uint64_t mean = known;
+    if (known > most) {
+      mean = least;  // what was taken for the mean so far was not the work's own
+    } else if (nanoseconds <= most) {
+      mean = Mean(known, nanoseconds, Min(uint64_t{samples} + 1, kWeight));
+    }
     Store(&entry->nanoseconds, Min(Max(mean, least), most));
     Store(&entry->samples, samples + 1);
   }
