@@ -202,7 +202,8 @@ def light(bench):
 def host_limited(bench):
     """Kernels of 3 us, which the host needs 12 us to launch: a third of the GPU each."""
     slow = kernels(3, batch=300, extra=["--launch-us", "9", "--kinds", "40"])
-    for name, other in (("the same", slow), ("8 x 200 us and wait", kernels(200))):
+    for name, other in (("the same", slow), ("8 x 200 us and wait", kernels(200)),
+                        ("8 x 300 us and wait", kernels(300))):
         shares(bench, f"slow launches v {name}",
                [("a", 1, "normal", [slow]), ("b", 1, "normal", [other])])
 
@@ -220,6 +221,8 @@ def stop_delays(results, kernel_us):
 
 
 def distribution(delays):
+    if not delays:
+        return "-"
     ordered = sorted(delays)
     at = {q: ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in (.5, .9, .99)}
     return f"{at[.5]} / {at[.9]} / {at[.99]} / {ordered[-1]}"

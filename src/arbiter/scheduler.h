@@ -51,7 +51,8 @@ struct Gate {
   bool open = true;
   // The process shall ring when it next has work: nobody looks at its status page meanwhile.
   bool ring = true;
-  // GPU time the process may have in flight; one piece of work larger than that goes alone.
+  // GPU time the process may have in flight, or two pieces of up to a third more; one larger than
+  // that goes alone.
   // 0 = no cap.
   Nanos cap{0};
 

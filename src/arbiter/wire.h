@@ -142,7 +142,7 @@ typedef struct aliquot_status_gpu {
   uint64_t over;          /* held beyond grants: settled after the fact (CHARGE) */
   uint64_t busy_until_ns; /* everything submitted is done then, by estimates; 0: not told */
   uint32_t synchronising; /* threads that wait for the GPU now */
-  uint64_t polled_ns; /* when a query last said that work is not done; 0: never */
+  uint64_t polled_ns;     /* when a query last said that work is not done; 0: never */
   uint32_t reserved[32];
   uint64_t issued[ALIQUOT_WIRE_MARKERS];
   uint64_t cost_ns[ALIQUOT_WIRE_MARKERS];

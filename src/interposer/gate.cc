@@ -86,11 +86,13 @@ enum class Verdict { kGo, kClosed, kFull };
 Verdict Judge(unsigned gpu, uint32_t word, uint64_t estimate, uint64_t now, uint64_t* above) {
   if ((word & (ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED)) == 0) return Verdict::kGo;
   if ((word & ALIQUOT_GATE_CLOSED) != 0) return Verdict::kClosed;
-  const uint64_t cap = Load(&Control()->gpu[gpu].gate.cap_us) * kMicrosecond;
+  uint64_t cap = Load(&Control()->gpu[gpu].gate.cap_us) * kMicrosecond;
   if (cap == 0) return Verdict::kGo;
   const uint64_t in_flight = InFlight(gpu, now);
-  // What is larger than the cap goes alone. The cap is met to the nearest piece: two kernels of a
-  // little more than half of it must overlap, or the GPU waits for the host after each one.
+  // What is much larger than the cap goes alone. The cap is met to the nearest piece, and there is
+  // room for two of up to a third more than it: with one at a time the GPU is idle after each, or
+  // goes to others and has to come back.
+  cap = Max(cap, Min(estimate + estimate / 2, 2 * cap));
   if (in_flight == 0 || in_flight + estimate / 2 <= cap) return Verdict::kGo;
   *above = Min(in_flight + estimate / 2 - cap, in_flight);
   return Verdict::kFull;

@@ -304,6 +304,22 @@ TEST_F(GateTest, CostsAreLearntAndCapKeepsWorkInFlightLow) {
   EXPECT_EQ(Read(status_->gate_time_outs), 0u);
 }
 
+TEST_F(GateTest, ThereIsRoomForTwoOfALittleMoreThanTheCap) {
+  Begin();
+  Learn("300");
+  for (const auto& [cap, pieces] : {std::pair{280u, 2}, std::pair{150u, 1}}) {
+    agent_->SetGate(ALIQUOT_GATE_SHARED, cap);
+    Hold();
+    child_->Say("launch 10 300");
+    ASSERT_TRUE(Waiting());
+    EXPECT_NEAR(static_cast<double>(InFlight(Gpu())), pieces * 300'000, 130'000) << cap;
+    LetGo();
+    EXPECT_EQ(child_->Hear(), "launch");
+    Do("sync");
+  }
+  EXPECT_EQ(Read(status_->gate_time_outs), 0u);
+}
+
 TEST_F(GateTest, WhatIsLargerThanTheCapGoesAlone) {
   Begin();
   agent_->SetGate(ALIQUOT_GATE_SHARED, 0, ALIQUOT_GATE_LEARN);

@@ -65,8 +65,9 @@ void GpuModel::Submit(std::size_t index) {
   Process& process = processes_[index];
   const Gate gate = scheduler_ == nullptr ? Gate{} : scheduler_->GateOf(index);
   const Nanos estimate = Scaled(process.load.kernel, process.load.estimate_factor);
+  const Nanos room = std::max(gate.cap, std::min(estimate + estimate / 2, 2 * gate.cap));
   const bool fits = gate.cap == Nanos(0) || process.queue.empty() ||
-                    process.estimate_in_flight + estimate / 2 <= gate.cap;
+                    process.estimate_in_flight + estimate / 2 <= room;
   if (scheduler_ != nullptr && gate.ring && !std::exchange(process.rung, true) && !ring_at_) {
     ring_at_ = now_ + constants_.ring;
   }
