@@ -5,7 +5,7 @@
 namespace aliquot::interposer {
 namespace {
 
-constexpr uint32_t kFirstSamples = 4;
+constexpr uint32_t kFirstSamples = 8;
 constexpr uint32_t kThenEvery = 64;
 constexpr uint64_t kWeight = 8;  // a sample counts an eighth, the first ones more
 // A submission that takes more than so many times the usual was interrupted. What is usual is found
@@ -41,6 +41,7 @@ CostTable::Entry* CostTable::Find(uint64_t key, bool make) {
   Store(&spare->nanoseconds, uint64_t{0});
   Store(&spare->samples, 0u);
   Store(&spare->doubts, 0u);
+  Store(&spare->asked, 0u);
   Store(&spare->key, key);
   return spare;
 }
@@ -107,8 +108,8 @@ void CostTable::Learn(uint64_t key, uint64_t nanoseconds, uint64_t host_ns, bool
 
 bool CostTable::WantsSample(uint64_t key) {
   if (key == 0) return false;
-  Entry* entry = Find(key, true);
-  return Load(&entry->samples) < kFirstSamples || Add(&entry->asked, 1u) % kThenEvery == 0;
+  const uint32_t asked = Add(&Find(key, true)->asked, 1u);
+  return asked < kFirstSamples || asked % kThenEvery == 0;
 }
 
 void CostTable::Forget(uint64_t key) {
@@ -117,6 +118,7 @@ void CostTable::Forget(uint64_t key) {
   Store(&entry->nanoseconds, uint64_t{0});
   Store(&entry->samples, 0u);
   Store(&entry->doubts, 0u);
+  Store(&entry->asked, 0u);
 }
 
 // Grids within a factor of about 1.2 count as alike.

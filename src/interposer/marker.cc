@@ -12,6 +12,7 @@ constexpr uint64_t kMicrosecond = 1000;
 // How long unmarked work is taken to last, beyond twice its estimate.
 constexpr uint64_t kUnmarkedSlack = 200 * kMicrosecond;
 constexpr int kStreams = 16;
+static_assert(ALIQUOT_WIRE_MARKERS == 32, "a bit of GpuWork::out for each slot");
 
 struct StreamWork {
   CUstream stream;
@@ -23,6 +24,7 @@ struct GpuWork {
   Mutex lock;
   StreamWork streams[kStreams];
   uint64_t next;                             // number of the next marker
+  uint32_t out;                              // slots whose markers were not seen written, as bits
   uint64_t abandoned[ALIQUOT_WIRE_MARKERS];  // marker of a slot that nobody waits for
 };
 constinit GpuWork g_work[ALIQUOT_WIRE_GPUS] = {};
@@ -40,13 +42,19 @@ StreamWork* PlaceOf(GpuWork* work, CUstream stream, bool make) {
   return spare;
 }
 
-// A slot whose marker was written, or -1 if all are out.
-int FreeSlot(const aliquot_status_gpu& status) {
-  for (int j = 0; j < ALIQUOT_WIRE_MARKERS; ++j) {
-    const uint64_t issued = Load(&status.issued[j]);
-    if (issued == LoadAcquire(&status.done[j])) return j;
+bool Written(const aliquot_status_gpu& status, int slot) {
+  return LoadAcquire(&status.issued[slot]) == LoadAcquire(&status.done[slot]);
+}
+
+// A slot whose marker was written, or -1 if all are out. With the lock held.
+int FreeSlot(GpuWork* work, const aliquot_status_gpu& status) {
+  uint32_t out = work->out;
+  for (uint32_t left = out; left != 0; left &= left - 1) {
+    const int slot = __builtin_ctz(left);
+    if (Written(status, slot)) out &= ~(1u << slot);
   }
-  return -1;
+  Store(&work->out, out);
+  return out == UINT32_MAX ? -1 : __builtin_ctz(~out);
 }
 
 uint64_t Unmarked(const aliquot_status_gpu& status, uint64_t now) {
@@ -61,8 +69,9 @@ int TakeSlot(GpuWork* work, aliquot_status_gpu* status, CUstream stream, uint64_
   Locked lock(&work->lock);
   StreamWork* place = PlaceOf(work, stream, false);
   if (place == nullptr || place->unmarked == 0 || place->unmarked < least) return -1;
-  const int slot = FreeSlot(*status);
+  const int slot = FreeSlot(work, *status);
   if (slot < 0) return -1;
+  Store(&work->out, work->out | 1u << slot);
   *number = ++work->next;
   Store(&status->cost_ns[slot], place->unmarked);
   StoreRelease(&status->issued[slot], *number);
@@ -90,10 +99,11 @@ uint64_t InFlight(unsigned gpu, uint64_t now) {
   const aliquot_status_gpu& status = Status()->gpu[gpu];
   const GpuWork& work = g_work[gpu];
   uint64_t sum = Unmarked(status, now);
-  for (int j = 0; j < ALIQUOT_WIRE_MARKERS; ++j) {
-    const uint64_t issued = LoadAcquire(&status.issued[j]);
-    if (issued == LoadAcquire(&status.done[j]) || issued == Load(&work.abandoned[j])) continue;
-    sum += Load(&status.cost_ns[j]);
+  for (uint32_t left = Load(&work.out); left != 0; left &= left - 1) {
+    const int slot = __builtin_ctz(left);
+    if (Written(status, slot) || Load(&status.issued[slot]) == Load(&work.abandoned[slot]))
+      continue;
+    sum += Load(&status.cost_ns[slot]);
   }
   return sum;
 }
@@ -105,6 +115,7 @@ bool ReckonedDone(unsigned gpu, uint64_t now) {
 void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t now,
                    uint64_t distance_ns) {
   aliquot_status_gpu* status = &Status()->gpu[gpu];
+  bool due = false;
   {
     Locked lock(&g_work[gpu].lock);
     // What time has made up for.
@@ -113,7 +124,10 @@ void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t n
       for (StreamWork& place : g_work[gpu].streams) place.unmarked = 0;
     }
     StreamWork* place = PlaceOf(&g_work[gpu], stream, true);
-    if (place != nullptr) place->unmarked += piece.inflight_ns;
+    if (place != nullptr) {
+      place->unmarked += piece.inflight_ns;
+      due = place->unmarked >= distance_ns;
+    }
     Add(&status->unmarked_ns, piece.inflight_ns);
   }
   Add(&status->service_ns, piece.service_ns);
@@ -123,7 +137,7 @@ void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t n
   // Estimates that are too high add up, but not beyond what markers show to be in flight.
   const uint64_t until = Max(Load(&status->busy_until_ns), now) + piece.service_ns;
   Store(&status->busy_until_ns, Min(until, now + InFlight(gpu, now)));
-  Mark(gpu, stream, distance_ns);
+  if (due) Mark(gpu, stream, distance_ns);
 }
 
 void FlushMarker(unsigned gpu, CUstream stream) { Mark(gpu, stream, 0); }
