@@ -27,7 +27,7 @@ uint64_t Mean(uint64_t before, uint64_t sample, uint64_t weight = kWeight) {
 
 }  // namespace
 
-CostTable::Entry* CostTable::Find(uint64_t key, bool make) {
+ALIQUOT_HOT CostTable::Entry* CostTable::Find(uint64_t key, bool make) {
   const uint64_t home = Mix(key);
   Entry* spare = nullptr;
   for (unsigned i = 0; i < kProbes; ++i) {
@@ -46,7 +46,7 @@ CostTable::Entry* CostTable::Find(uint64_t key, bool make) {
   return spare;
 }
 
-uint64_t CostTable::Estimate(uint64_t key, uint64_t guess, bool* measured) {
+ALIQUOT_HOT uint64_t CostTable::Estimate(uint64_t key, uint64_t guess, bool* measured) {
   const Entry* entry = key == 0 ? nullptr : Find(key, false);
   const uint64_t known = entry == nullptr ? 0 : Load(&entry->nanoseconds);
   *measured = known != 0;
@@ -106,7 +106,7 @@ void CostTable::Learn(uint64_t key, uint64_t nanoseconds, uint64_t host_ns, bool
   Store(&mean_, Mean(Load(&mean_), Load(&entry->nanoseconds)));
 }
 
-bool CostTable::WantsSample(uint64_t key) {
+ALIQUOT_HOT bool CostTable::WantsSample(uint64_t key) {
   if (key == 0) return false;
   const uint32_t asked = Add(&Find(key, true)->asked, 1u);
   return asked < kFirstSamples || asked % kThenEvery == 0;
@@ -122,7 +122,7 @@ void CostTable::Forget(uint64_t key) {
 }
 
 // Grids within a factor of about 1.2 count as alike.
-uint64_t KernelKey(const void* function, uint64_t blocks, uint64_t threads) {
+ALIQUOT_HOT uint64_t KernelKey(const void* function, uint64_t blocks, uint64_t threads) {
   const uint64_t total = Max(blocks, uint64_t{1});
   const unsigned power = 63u - static_cast<unsigned>(__builtin_clzll(total));
   const uint64_t fraction = power >= 2 ? (total >> (power - 2)) & 3 : 0;

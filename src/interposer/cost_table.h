@@ -27,7 +27,7 @@ class CostTable {
   void Forget(uint64_t key);
 
  private:
-  struct Entry {
+  struct alignas(64) Entry {  // one line of the cache
     uint64_t key;
     uint64_t nanoseconds;  // the estimate; 0: none
     uint64_t least;        // of the samples of this window

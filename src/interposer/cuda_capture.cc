@@ -36,7 +36,7 @@ void Ended() {
 
 bool AnyCapture() { return Load(&g_captures) != 0; }
 
-bool Capturing(CUstream stream) {
+ALIQUOT_HOT bool Capturing(CUstream stream) {
   if (__builtin_expect(!AnyCapture(), 1)) return false;
   // The legacy stream can't be captured, and asking about it would break a capture.
   if (stream == nullptr || stream == LegacyStream()) return false;

@@ -19,7 +19,7 @@ constinit Real<CUresult(CUcontext*)> real_ctx_current("cuCtxGetCurrent");
 
 }  // namespace
 
-int GpuOf(CUdevice device) {
+ALIQUOT_HOT int GpuOf(CUdevice device) {
   if (device < 0 || device >= kDevices) return -1;
   const Share& share = GrantedShare();
   if (!share.present) return -1;
@@ -35,12 +35,12 @@ int GpuOf(CUdevice device) {
   return place;
 }
 
-CUdevice CurrentDevice() {
+ALIQUOT_HOT CUdevice CurrentDevice() {
   CUdevice device = -1;
   return real_ctx_device(&device) == CUDA_SUCCESS ? device : -1;
 }
 
-int CurrentGpu() {
+ALIQUOT_HOT int CurrentGpu() {
   const Share& share = GrantedShare();
   return share.present ? GpuOf(CurrentDevice()) : -1;
 }

@@ -79,9 +79,9 @@ CUresult Callback(Function& real, CUstream stream, CUstreamCallback callback, vo
 
 using namespace aliquot::interposer;
 
-CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
-                        unsigned by, unsigned bz, unsigned shared, CUstream stream,
-                        void** parameters, void** extra) {
+ALIQUOT_HOT CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned gz,
+                                    unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                                    CUstream stream, void** parameters, void** extra) {
   static constinit Real<decltype(cuLaunchKernel)> real("cuLaunchKernel");
   if (GatesFree()) {
     return real(function, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra);
@@ -91,9 +91,9 @@ CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned 
   });
 }
 
-CUresult cuLaunchKernel_ptsz(CUfunction function, unsigned gx, unsigned gy, unsigned gz,
-                             unsigned bx, unsigned by, unsigned bz, unsigned shared,
-                             CUstream stream, void** parameters, void** extra) {
+ALIQUOT_HOT CUresult cuLaunchKernel_ptsz(CUfunction function, unsigned gx, unsigned gy, unsigned gz,
+                                         unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                                         CUstream stream, void** parameters, void** extra) {
   static constinit Real<decltype(cuLaunchKernel_ptsz)> real("cuLaunchKernel_ptsz");
   if (GatesFree()) {
     return real(function, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra);
@@ -103,16 +103,16 @@ CUresult cuLaunchKernel_ptsz(CUfunction function, unsigned gx, unsigned gy, unsi
   });
 }
 
-CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** parameters,
-                          void** extra) {
+ALIQUOT_HOT CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function,
+                                      void** parameters, void** extra) {
   static constinit Real<decltype(cuLaunchKernelEx)> real("cuLaunchKernelEx");
   if (GatesFree() || config == nullptr) return real(config, function, parameters, extra);
   return Gated(Kernel(config, function, config->hStream),
                [&] { return real(config, function, parameters, extra); });
 }
 
-CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig* config, CUfunction function, void** parameters,
-                               void** extra) {
+ALIQUOT_HOT CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig* config, CUfunction function,
+                                           void** parameters, void** extra) {
   static constinit Real<decltype(cuLaunchKernelEx_ptsz)> real("cuLaunchKernelEx_ptsz");
   if (GatesFree() || config == nullptr) return real(config, function, parameters, extra);
   return Gated(Kernel(config, function, PerThread(config->hStream)),

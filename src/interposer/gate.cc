@@ -62,7 +62,7 @@ bool Stale(uint64_t now) {
   return true;
 }
 
-void Ring(uint16_t type, uint32_t bit, unsigned gpu, uint32_t word, uint32_t* rung) {
+ALIQUOT_HOT void Ring(uint16_t type, uint32_t bit, unsigned gpu, uint32_t word, uint32_t* rung) {
   if ((Load(&Control()->gpu[gpu].gate.doorbells) & bit) == 0 || Load(rung) == word) return;
   Store(rung, word);
   aliquot_doorbell bell = {};
@@ -83,7 +83,8 @@ void PaceSelf(const aliquot_gate& gate, uint64_t now) {
 
 enum class Verdict { kGo, kClosed, kFull };
 
-Verdict Judge(unsigned gpu, uint32_t word, uint64_t estimate, uint64_t now, uint64_t* above) {
+ALIQUOT_HOT Verdict Judge(unsigned gpu, uint32_t word, uint64_t estimate, uint64_t now,
+                          uint64_t* above) {
   if ((word & (ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED)) == 0) return Verdict::kGo;
   if ((word & ALIQUOT_GATE_CLOSED) != 0) return Verdict::kClosed;
   uint64_t cap = Load(&Control()->gpu[gpu].gate.cap_us) * kMicrosecond;
@@ -125,13 +126,11 @@ void CountPass(unsigned gpu, bool stale, Verdict verdict) {
 }
 
 // Returns when the work may go.
-void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate) {
-  uint64_t above = 0;
-  uint32_t word = LoadAcquire(&Control()->gpu[gpu].gate.gate);
-  // Without a clock first: time only makes what is in flight less.
-  if (Judge(gpu, word, estimate, 0, &above) == Verdict::kGo) return;
+ALIQUOT_COLD void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate) {
   const uint64_t start = NowNs();
+  uint64_t above = 0;
   uint64_t now = start;
+  uint32_t word = LoadAcquire(&Control()->gpu[gpu].gate.gate);
   Verdict verdict = Judge(gpu, word, estimate, now, &above);
   if (verdict == Verdict::kGo) return;
   // Else nothing would tell that this stream's work is done.
@@ -157,7 +156,7 @@ void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate) {
 }
 
 // The GPU on which work for this stream counts; -1: it does not.
-int CountedGpu(CUstream stream) {
+ALIQUOT_HOT int CountedGpu(CUstream stream) {
   if (t_callbacks != 0 || !GrantedShare().compute || Capturing(stream)) return -1;
   const int gpu = CurrentGpu();
   if (gpu < 0) return -1;
@@ -167,7 +166,7 @@ int CountedGpu(CUstream stream) {
 
 }  // namespace
 
-Passage::Passage(const Work& work) : work_(work) {
+ALIQUOT_HOT Passage::Passage(const Work& work) : work_(work) {
   const int gpu = CountedGpu(work.stream);
   if (gpu < 0) return;
   gpu_ = gpu;
@@ -176,14 +175,19 @@ Passage::Passage(const Work& work) : work_(work) {
   estimate_ = g_costs.Estimate(work.key, work.guess_ns, &measured_);
   const uint64_t cap = Load(&gate.cap_us) * kMicrosecond;
   at_most_ = measured_ || work.key == 0 ? estimate_ : Max(estimate_, cap / kUnknownPart);
-  WaitAtGate(static_cast<unsigned>(gpu), work.stream, at_most_);
+  // Without a clock first: time only makes what is in flight less.
+  uint64_t above = 0;
+  const uint32_t word = LoadAcquire(&gate.gate);
+  if (Judge(static_cast<unsigned>(gpu), word, at_most_, 0, &above) != Verdict::kGo) {
+    WaitAtGate(static_cast<unsigned>(gpu), work.stream, at_most_);
+  }
   if (!g_costs.WantsSample(work.key)) return;
   const bool alone = (Load(&gate.flags) & ALIQUOT_GATE_LEARN) != 0;
   const bool idle = ReckonedDone(static_cast<unsigned>(gpu), NowNs());
   sample_ = BeginSample(work.key, work.stream, alone, idle);
 }
 
-void Passage::Submitted(bool taken) {
+ALIQUOT_HOT void Passage::Submitted(bool taken) {
   if (gpu_ < 0) return;
   const auto gpu = static_cast<unsigned>(gpu_);
   if (sample_ >= 0) EndSample(sample_, work_.stream, taken);
@@ -200,7 +204,7 @@ void Passage::Submitted(bool taken) {
   Ring(ALIQUOT_WORK, ALIQUOT_RING_WORK, gpu, word, &g_rung[gpu].work);
 }
 
-void Announce(CUstream stream) {
+ALIQUOT_HOT void Announce(CUstream stream) {
   const int gpu = CountedGpu(stream);
   if (gpu < 0) return;
   Add(&Status()->gpu[gpu].launches, uint64_t{1});
@@ -208,7 +212,7 @@ void Announce(CUstream stream) {
   Ring(ALIQUOT_WORK, ALIQUOT_RING_WORK, static_cast<unsigned>(gpu), word, &g_rung[gpu].work);
 }
 
-void Synchronised(CUstream stream, bool all) {
+ALIQUOT_HOT void Synchronised(CUstream stream, bool all) {
   if (GatesFree()) return;
   const int gpu = CurrentGpu();
   if (gpu < 0) return;

@@ -28,7 +28,7 @@ uint64_t TakeUpTo(uint64_t* word, uint64_t value) {
   }
 }
 
-uint64_t NowNs() {
+ALIQUOT_HOT uint64_t NowNs() {
   timespec now = {};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
@@ -53,7 +53,7 @@ void FutexWake(uint32_t* word, int threads) {
 }
 
 // 0 free, 1 held, 2 held and perhaps waited for.
-void Mutex::Lock() {
+ALIQUOT_HOT void Mutex::Lock() {
   uint32_t expected = 0;
   if (__atomic_compare_exchange_n(&word_, &expected, 1u, false, __ATOMIC_ACQUIRE,
                                   __ATOMIC_RELAXED)) {
@@ -64,7 +64,7 @@ void Mutex::Lock() {
   }
 }
 
-void Mutex::Unlock() {
+ALIQUOT_HOT void Mutex::Unlock() {
   if (__atomic_exchange_n(&word_, 0u, __ATOMIC_RELEASE) == 2) FutexWake(&word_, 1);
 }
 

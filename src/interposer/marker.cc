@@ -31,11 +31,11 @@ constinit GpuWork g_work[ALIQUOT_WIRE_GPUS] = {};
 
 // The stream's place, or null if too many streams have unmarked work: theirs is not marked, which
 // is made up for by time.
-StreamWork* PlaceOf(GpuWork* work, CUstream stream, bool make) {
+ALIQUOT_HOT StreamWork* PlaceOf(GpuWork* work, CUstream stream, bool make) {
   StreamWork* spare = nullptr;
   for (StreamWork& place : work->streams) {
     if (place.used && place.stream == stream) return &place;
-    if (!place.used || place.unmarked == 0) spare = &place;
+    if (spare == nullptr && (!place.used || place.unmarked == 0)) spare = &place;
   }
   if (!make || spare == nullptr) return nullptr;
   *spare = {stream, true, 0};
@@ -95,7 +95,7 @@ void Mark(unsigned gpu, CUstream stream, uint64_t least) {
 
 }  // namespace
 
-uint64_t InFlight(unsigned gpu, uint64_t now) {
+ALIQUOT_HOT uint64_t InFlight(unsigned gpu, uint64_t now) {
   const aliquot_status_gpu& status = Status()->gpu[gpu];
   const GpuWork& work = g_work[gpu];
   uint64_t sum = Unmarked(status, now);
@@ -112,8 +112,8 @@ bool ReckonedDone(unsigned gpu, uint64_t now) {
   return now >= Load(&Status()->gpu[gpu].busy_until_ns);
 }
 
-void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t now,
-                   uint64_t distance_ns) {
+ALIQUOT_HOT void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t now,
+                               uint64_t distance_ns) {
   aliquot_status_gpu* status = &Status()->gpu[gpu];
   bool due = false;
   {
@@ -142,7 +142,7 @@ void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t n
 
 void FlushMarker(unsigned gpu, CUstream stream) { Mark(gpu, stream, 0); }
 
-void NoteDone(unsigned gpu, CUstream stream, bool all) {
+ALIQUOT_HOT void NoteDone(unsigned gpu, CUstream stream, bool all) {
   aliquot_status_gpu* status = &Status()->gpu[gpu];
   Locked lock(&g_work[gpu].lock);
   for (StreamWork& place : g_work[gpu].streams) {

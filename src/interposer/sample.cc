@@ -92,7 +92,7 @@ void EndSample(int index, CUstream stream, bool taken) {
   }
 }
 
-void CollectSamples(CostTable* costs) {
+ALIQUOT_HOT void CollectSamples(CostTable* costs) {
   if (__builtin_expect(Load(&g_pending) == 0, 1) || AnyCapture()) return;
   const uint64_t context = CurrentContext();
   for (Sample& sample : g_samples) {
