@@ -5,7 +5,7 @@
 namespace aliquot::interposer {
 namespace {
 
-constexpr uint32_t kFirstSamples = 8;
+constexpr uint32_t kFirstSamples = 4;
 constexpr uint32_t kThenEvery = 64;
 constexpr uint64_t kWeight = 8;  // a sample counts an eighth, the first ones more
 // A submission that takes more than so many times the usual was interrupted. What is usual is found
@@ -108,8 +108,10 @@ void CostTable::Learn(uint64_t key, uint64_t nanoseconds, uint64_t host_ns, bool
 
 ALIQUOT_HOT bool CostTable::WantsSample(uint64_t key) {
   if (key == 0) return false;
-  const uint32_t asked = Add(&Find(key, true)->asked, 1u);
-  return asked < kFirstSamples || asked % kThenEvery == 0;
+  Entry* entry = Find(key, true);
+  // Where none counts it is not worth trying with each launch.
+  return Load(&entry->samples) + Load(&entry->doubts) < kFirstSamples ||
+         Add(&entry->asked, 1u) % kThenEvery == 0;
 }
 
 void CostTable::Forget(uint64_t key) {

@@ -140,6 +140,19 @@ TEST(CostTable, TheFirstSampleIsForgottenSoon) {
   }
 }
 
+// A measurement costs some calls of the driver.
+TEST(CostTable, SamplesThatDoNotCountAreNotTakenOfEachLaunch) {
+  auto costs = std::make_unique<CostTable>();
+  int samples = 0;
+  for (std::uint64_t i = 0; i < 6400; ++i) {
+    if (!costs->WantsSample(5)) continue;
+    costs->Learn(5, 1000 + i, 10'000, false);  // always a bit more than what is known
+    ++samples;
+  }
+  EXPECT_GE(samples, 100);
+  EXPECT_LE(samples, 200);
+}
+
 // Durations that differ by themselves have their mean, as far as it is near the least.
 TEST(CostTable, AMeanOfWhatIsAlike) {
   auto costs = std::make_unique<CostTable>();
