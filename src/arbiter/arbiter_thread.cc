@@ -196,9 +196,7 @@ void ArbiterThread::StepGpu(Gpu& gpu, Nanos now) {
   gpu.rung = false;
   ++counters_.steps;
   for (auto& [id, member] : gpu.members) {
-    if (!everybody && gpu.scheduler.GateOf(id).ring && !gpu.scheduler.Active(member.tenant)) {
-      continue;
-    }
+    if (!everybody && !gpu.scheduler.Active(member.tenant)) continue;
     const Nanos submitted = member.pages->LastSubmit(member.index);
     member.pages->FollowClock(submitted, MonotonicNow());
     const ProcessSample sample = member.pages->Sample(member.index, now);

@@ -52,8 +52,7 @@ struct Gate {
   // The process shall ring when it next has work: nobody looks at its status page meanwhile.
   bool ring = true;
   // GPU time the process may have in flight, or two pieces of up to a third more; one larger than
-  // that goes alone.
-  // 0 = no cap.
+  // that goes alone. 0 = no cap.
   Nanos cap{0};
 
   friend bool operator==(const Gate&, const Gate&) = default;

@@ -4,116 +4,32 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "arbiter/testing/gpu_model.h"
+#include "arbiter/testing/loads.h"
 
 namespace aliquot::arbiter {
 namespace {
 
+using arbiter::testing::Async;
 using arbiter::testing::GpuModel;
+using arbiter::testing::Joined;
 using arbiter::testing::Load;
+using arbiter::testing::Many;
+using arbiter::testing::Measure;
+using arbiter::testing::MeasureSolo;
+using arbiter::testing::Seconds;
+using arbiter::testing::ShareError;
+using arbiter::testing::Slow;
+using arbiter::testing::Sync;
+using arbiter::testing::Weight;
+using arbiter::testing::Weights;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-Load Async(std::uint64_t tenant, Nanos kernel = microseconds(200)) {
-  Load load;
-  load.tenant = tenant;
-  load.kernel = kernel;
-  return load;
-}
-
-Load Sync(std::uint64_t tenant, Nanos kernel, Nanos gap, int batch = 1) {
-  Load load = Async(tenant, kernel);
-  load.kind = Load::Kind::kSync;
-  load.gap = gap;
-  load.batch = batch;
-  return load;
-}
-
-// A host that needs longer for each launch than the GPU for the kernel.
-Load Slow(std::uint64_t tenant, Nanos kernel, Nanos launch, int batch = 0) {
-  Load load = batch == 0 ? Async(tenant, kernel) : Sync(tenant, kernel, Nanos(0), batch);
-  load.launch = launch;
-  return load;
-}
-
-Load Requests(std::uint64_t tenant, Nanos kernel, int batch, double rate) {
-  Load load = Async(tenant, kernel);
-  load.kind = Load::Kind::kPoisson;
-  load.batch = batch;
-  load.rate_per_second = rate;
-  return load;
-}
-
-ComputeSpec Weight(std::uint32_t weight) {
-  ComputeSpec spec;
-  spec.weight = weight;
-  return spec;
-}
-
-std::vector<ComputeSpec> Weights(std::initializer_list<std::uint32_t> weights) {
-  std::vector<ComputeSpec> specs;
-  for (const std::uint32_t weight : weights) specs.push_back(Weight(weight));
-  return specs;
-}
-
-double Seconds(Nanos time) { return static_cast<double>(time.count()) / 1e9; }
-
-double Percentile(std::vector<Nanos> values, double q) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const auto index = static_cast<std::size_t>(q * static_cast<double>(values.size()));
-  return Seconds(values[std::min(index, values.size() - 1)]);
-}
-
-// GPU time per tenant in seconds, from `from` to `to`.
-std::vector<double> Measure(const std::vector<Load>& loads, const std::vector<ComputeSpec>& specs,
-                            Nanos from, Nanos to, Tuning tuning = {}) {
-  Scheduler scheduler(tuning);
-  for (std::size_t i = 0; i < specs.size(); ++i) scheduler.SetTenant(i, specs[i]);
-  GpuModel model(loads, &scheduler);
-  model.RunUntil(from);
-  std::vector<double> busy;
-  for (std::size_t i = 0; i < specs.size(); ++i) busy.push_back(-Seconds(model.Busy(i)));
-  model.RunUntil(to);
-  for (std::size_t i = 0; i < specs.size(); ++i) busy[i] += Seconds(model.Busy(i));
-  return busy;
-}
-
-// The same for each tenant alone on the GPU with nobody holding it back.
-std::vector<double> MeasureSolo(const std::vector<Load>& loads, std::size_t tenants, Nanos from,
-                                Nanos to) {
-  std::vector<double> busy;
-  for (std::size_t i = 0; i < tenants; ++i) {
-    std::vector<Load> own;
-    for (const Load& load : loads) {
-      if (load.tenant == i) own.push_back(load);
-    }
-    GpuModel model(own, nullptr);
-    model.RunUntil(from);
-    const Nanos before = model.Busy(i);
-    model.RunUntil(to);
-    busy.push_back(Seconds(model.Busy(i) - before));
-  }
-  return busy;
-}
-
-// Largest distance of a tenant's part of the GPU time spent from its part of the weights, points.
-double ShareError(const std::vector<double>& busy, const std::vector<ComputeSpec>& specs) {
-  double sum = 0, weights = 0, worst = 0;
-  for (const double b : busy) sum += b;
-  for (const ComputeSpec& spec : specs) weights += spec.weight;
-  for (std::size_t i = 0; i < busy.size(); ++i) {
-    worst = std::max(worst, std::abs(busy[i] / sum - specs[i].weight / weights));
-  }
-  return 100 * worst;
-}
 
 struct Mix {
   std::string name;
@@ -136,13 +52,6 @@ TEST_P(MixTest, EachTenantReachesItsPartOfItsSoloRate) {
   for (std::size_t i = 0; i < specs.size(); ++i) {
     EXPECT_GE(busy[i] / solo[i], mix.expected[i] - 0.03) << "tenant " << i;
   }
-}
-
-std::vector<Load> Many(int count, const Load& load) { return std::vector<Load>(count, load); }
-
-std::vector<Load> Joined(std::vector<Load> a, const std::vector<Load>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
 }
 
 // The expectations are those of an independent model of the algorithm with the same constants.
@@ -459,130 +368,6 @@ TEST(SchedulerTest, SleepDoesNotSaveUpCredit) {
   const Nanos before = model.Busy(0);
   model.RunUntil(seconds(2) + milliseconds(100));
   EXPECT_GE(Seconds(model.Busy(0) - before), 0.040);
-}
-
-TEST(SchedulerTest, LatencyClassGoesAheadOfOthers) {
-  const std::vector<Load> alone = {Requests(0, microseconds(50), 100, 30)};
-  GpuModel solo(alone, nullptr);
-  solo.RunUntil(seconds(15));
-  const double solo_p99 = Percentile(solo.Latencies(0), 0.99);
-  for (const Nanos kernel : {Nanos(microseconds(200)), Nanos(milliseconds(2))}) {
-    const std::vector<Load> loads = Joined(alone, Many(3, Async(1, kernel)));
-    Scheduler scheduler;
-    ComputeSpec latency = Weight(1);
-    latency.tenant_class = TenantClass::kLatency;
-    scheduler.SetTenant(0, latency);
-    scheduler.SetTenant(1, Weight(1));
-    GpuModel model(loads, &scheduler);
-    model.RunUntil(seconds(15));
-    EXPECT_LE(Percentile(model.Latencies(0), 0.99), 1.3 * solo_p99)
-        << kernel.count() << " ns kernels";
-    EXPECT_GE(Seconds(model.Busy(1)) / 15, 0.75) << kernel.count() << " ns kernels";
-  }
-}
-
-// A request whose host needs longer for each launch than the GPU for the kernel.
-TEST(SchedulerTest, NobodyGetsInBetweenTheLaunchesOfARequest) {
-  Load request = Requests(0, microseconds(20), 40, 30);
-  request.launch = microseconds(100);
-  GpuModel solo({request}, nullptr);
-  solo.RunUntil(seconds(10));
-  for (const Load& neighbour : {Async(1), Slow(1, microseconds(20), microseconds(25))}) {
-    Scheduler scheduler;
-    ComputeSpec latency = Weight(1);
-    latency.tenant_class = TenantClass::kLatency;
-    scheduler.SetTenant(0, latency);
-    scheduler.SetTenant(1, Weight(1));
-    GpuModel model(Joined({request}, Many(3, neighbour)), &scheduler);
-    model.RunUntil(seconds(10));
-    EXPECT_LE(Percentile(model.Latencies(0), 0.5), 1.02 * Percentile(solo.Latencies(0), 0.5));
-    EXPECT_LE(Percentile(model.Latencies(0), 0.99), 1.1 * Percentile(solo.Latencies(0), 0.99));
-  }
-}
-
-// The first launch of a request rings; what it launched is done before anybody looks, as are all
-// the others that its host launches one by one.
-TEST(SchedulerTest, ARequestIsSeenByItsLaunchesAlone) {
-  Scheduler scheduler;
-  ComputeSpec latency = Weight(1);
-  latency.tenant_class = TenantClass::kLatency;
-  scheduler.SetTenant(0, latency);
-  scheduler.SetTenant(1, Weight(1));
-  scheduler.AddProcess(0, 0);
-  scheduler.AddProcess(1, 1);
-  ProcessSample busy{.in_flight = true, .in_flight_estimate = microseconds(400)};
-  ProcessSample request;
-  Nanos now{0};
-  const auto step = [&](bool launched) {
-    now += microseconds(100);
-    busy.completed += microseconds(100);
-    request.launches += launched ? 1 : 0;
-    scheduler.Observe(0, request);
-    scheduler.Observe(1, busy);
-    scheduler.Step(now);
-  };
-  for (int i = 0; i < 1000; ++i) step(false);
-  for (int round = 0; round < 3; ++round) {
-    EXPECT_TRUE(scheduler.GateOf(0).ring);
-    EXPECT_TRUE(scheduler.GateOf(1).open);
-    EXPECT_FALSE(scheduler.GateOf(1).ring);
-    for (int i = 0; i < 20; ++i) {
-      step(i % 2 == 0);
-      EXPECT_FALSE(scheduler.GateOf(1).open) << "round " << round << ", step " << i;
-      EXPECT_FALSE(scheduler.GateOf(0).ring);
-      EXPECT_TRUE(scheduler.Active(0));
-    }
-    for (int i = 0; i < 5; ++i) step(false);
-  }
-}
-
-TEST(SchedulerTest, LatencyClassIsHeldToItsShareToo) {
-  ComputeSpec latency = Weight(1);
-  latency.tenant_class = TenantClass::kLatency;
-  const std::vector<ComputeSpec> specs = {latency, Weight(1)};
-  EXPECT_LE(ShareError(Measure({Async(0), Async(1)}, specs, seconds(1), seconds(4)), specs), 2);
-}
-
-TEST(SchedulerTest, BestEffortTakesOnlyWhatIsLeft) {
-  ComputeSpec least = Weight(1);
-  least.tenant_class = TenantClass::kBestEffort;
-  const std::vector<Load> busy_loads = {Async(0), Async(1)};
-  const auto busy = Measure(busy_loads, {Weight(1), least}, seconds(1), seconds(2));
-  EXPECT_GE(busy[0], 0.98);
-  const std::vector<Load> gaps = {Sync(0, milliseconds(5), milliseconds(5)), Async(1)};
-  const auto shared = Measure(gaps, {Weight(1), least}, seconds(1), seconds(3));
-  const auto solo = MeasureSolo(gaps, 1, seconds(1), seconds(3));
-  EXPECT_GE(shared[0], 0.9 * solo[0]);
-  EXPECT_GE(shared[1], 0.7);  // of 1 s left over
-}
-
-TEST(SchedulerTest, CappedNeverExceedsItsShare) {
-  ComputeSpec capped = Weight(3);
-  capped.whole = 10;
-  capped.mode = ComputeMode::kCapped;
-  const auto alone = Measure({Async(0)}, {capped}, seconds(1), seconds(4));
-  EXPECT_NEAR(alone[0] / 3, 0.3, 0.01);
-  const auto two = Measure({Async(0), Async(1)}, {capped, capped}, seconds(1), seconds(4));
-  EXPECT_NEAR(two[0] / 3, 0.3, 0.01);
-  EXPECT_NEAR(two[1] / 3, 0.3, 0.01);
-  const auto longer = Measure({Async(0, milliseconds(10))}, {capped}, seconds(1), seconds(6));
-  EXPECT_NEAR(longer[0] / 5, 0.3, 0.02);
-  const auto processes = Measure(Many(4, Async(0)), {capped}, seconds(1), seconds(4));
-  EXPECT_NEAR(processes[0] / 3, 0.3, 0.01);
-}
-
-TEST(SchedulerTest, OffIsNeverHeldBack) {
-  ComputeSpec off = Weight(1);
-  off.mode = ComputeMode::kOff;
-  Scheduler scheduler;
-  scheduler.SetTenant(0, off);
-  scheduler.SetTenant(1, Weight(1));
-  const std::vector<Load> loads = {Async(0), Async(1)};
-  GpuModel model(loads, &scheduler);
-  for (int i = 0; i < 100; ++i) {
-    model.RunUntil(milliseconds(10 * i));
-    ASSERT_TRUE(scheduler.GateOf(0).open);
-  }
 }
 
 TEST(SchedulerTest, DeathOfTheHolderPassesItsTurnOnAtOnce) {

@@ -41,7 +41,6 @@ ALIQUOT_HOT CostTable::Entry* CostTable::Find(uint64_t key, bool make) {
   Store(&spare->nanoseconds, uint64_t{0});
   Store(&spare->samples, 0u);
   Store(&spare->doubts, 0u);
-  Store(&spare->asked, 0u);
   Store(&spare->key, key);
   return spare;
 }
@@ -120,7 +119,6 @@ void CostTable::Forget(uint64_t key) {
   Store(&entry->nanoseconds, uint64_t{0});
   Store(&entry->samples, 0u);
   Store(&entry->doubts, 0u);
-  Store(&entry->asked, 0u);
 }
 
 // Grids within a factor of about 1.2 count as alike.

@@ -186,8 +186,7 @@ void GpuModel::StepScheduler() {
   ++steps_;
   for (std::size_t i = 0; i < processes_.size(); ++i) {
     const Process& process = processes_[i];
-    const bool rings = scheduler_->GateOf(i).ring && !scheduler_->Active(process.load.tenant);
-    if (rings && !everybody) continue;
+    if (!everybody && !scheduler_->Active(process.load.tenant)) continue;
     ProcessSample sample;
     if (!process.load.silent) {
       sample = {!process.queue.empty(),
