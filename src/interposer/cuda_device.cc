@@ -11,11 +11,21 @@ namespace {
 constexpr int kDevices = 64;
 // Of each device 0 if not looked up yet, -1 if not governed, else its place + 1.
 int g_place[kDevices];
+// Likewise of the only device, and -1 if there are several.
+int g_only;
 
+constinit Real<CUresult(int*)> real_count("cuDeviceGetCount");
 constinit Real<CUresult(CUuuid*, CUdevice)> real_uuid("cuDeviceGetUuid");
 constinit Real<CUresult(CUuuid*, CUdevice)> real_uuid_v2("cuDeviceGetUuid_v2");
 constinit Real<CUresult(CUdevice*)> real_ctx_device("cuCtxGetDevice");
 constinit Real<CUresult(CUcontext*)> real_ctx_current("cuCtxGetCurrent");
+
+void FindOnly() {
+  int count = 0;
+  if (real_count(&count) != CUDA_SUCCESS) return;
+  const int place = count == 1 ? GpuOf(0) : -1;
+  Store(&g_only, place < 0 ? -1 : place + 1);
+}
 
 }  // namespace
 
@@ -43,6 +53,13 @@ ALIQUOT_HOT CUdevice CurrentDevice() {
 ALIQUOT_HOT int CurrentGpu() {
   const Share& share = GrantedShare();
   return share.present ? GpuOf(CurrentDevice()) : -1;
+}
+
+ALIQUOT_HOT int GpuOfWork() {
+  const int only = Load(&g_only);
+  if (__builtin_expect(only > 0, 1)) return only - 1;
+  if (only == 0) FindOnly();
+  return CurrentGpu();
 }
 
 uint64_t CurrentContext() {

@@ -12,6 +12,9 @@ namespace aliquot::interposer {
 int GpuOf(CUdevice device);
 // Of the current context's device, or -1.
 int CurrentGpu();
+// Where work goes that is submitted now: as CurrentGpu, but where there is one device the driver is
+// not asked, since each launch asks this.
+int GpuOfWork();
 CUdevice CurrentDevice();  // -1 without a context
 // The current context as an owner of blocks; 0 without one.
 uint64_t CurrentContext();

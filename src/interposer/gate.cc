@@ -158,7 +158,7 @@ ALIQUOT_COLD void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate) {
 // The GPU on which work for this stream counts; -1: it does not.
 ALIQUOT_HOT int CountedGpu(CUstream stream) {
   if (t_callbacks != 0 || !GrantedShare().compute || Capturing(stream)) return -1;
-  const int gpu = CurrentGpu();
+  const int gpu = GpuOfWork();
   if (gpu < 0) return -1;
   const uint32_t word = Load(&Control()->gpu[gpu].gate.gate);
   return (word & (ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED)) == 0 ? -1 : gpu;
@@ -171,7 +171,6 @@ ALIQUOT_HOT Passage::Passage(const Work& work) : work_(work) {
   if (gpu < 0) return;
   gpu_ = gpu;
   const aliquot_gate& gate = Control()->gpu[gpu].gate;
-  CollectSamples(&g_costs);
   estimate_ = g_costs.Estimate(work.key, work.guess_ns, &measured_);
   const uint64_t cap = Load(&gate.cap_us) * kMicrosecond;
   at_most_ = measured_ || work.key == 0 ? estimate_ : Max(estimate_, cap / kUnknownPart);
@@ -202,19 +201,20 @@ ALIQUOT_HOT void Passage::Submitted(bool taken) {
                 marker == 0 ? kDefaultMarkerNs : marker);
   if (Load(&status->idle_since_ns) != 0) Store(&status->idle_since_ns, uint64_t{0});
   Ring(ALIQUOT_WORK, ALIQUOT_RING_WORK, gpu, word, &g_rung[gpu].work);
+  CollectSamplesSometimes(&g_costs, now);
 }
 
 ALIQUOT_HOT void Announce(CUstream stream) {
   const int gpu = CountedGpu(stream);
   if (gpu < 0) return;
-  Add(&Status()->gpu[gpu].launches, uint64_t{1});
+  NoteLaunch(static_cast<unsigned>(gpu));
   const uint32_t word = Load(&Control()->gpu[gpu].gate.gate);
   Ring(ALIQUOT_WORK, ALIQUOT_RING_WORK, static_cast<unsigned>(gpu), word, &g_rung[gpu].work);
 }
 
 ALIQUOT_HOT void Synchronised(CUstream stream, bool all) {
   if (GatesFree()) return;
-  const int gpu = CurrentGpu();
+  const int gpu = GpuOfWork();
   if (gpu < 0) return;
   const auto place = static_cast<unsigned>(gpu);
   NoteDone(place, stream, all);
@@ -229,12 +229,12 @@ ALIQUOT_HOT void Synchronised(CUstream stream, bool all) {
 
 void Polled() {
   if (GatesFree()) return;
-  const int gpu = CurrentGpu();
+  const int gpu = GpuOfWork();
   if (gpu >= 0) Store(&Status()->gpu[gpu].polled_ns, NowNs());
 }
 
 Synchronising::Synchronising() {
-  if (GatesFree() || (gpu_ = CurrentGpu()) < 0) return;
+  if (GatesFree() || (gpu_ = GpuOfWork()) < 0) return;
   status_ = Status();
   Add(&status_->gpu[gpu_].synchronising, 1u);
 }

@@ -16,18 +16,6 @@
 
 namespace aliquot::interposer {
 
-uint64_t TakeUpTo(uint64_t* word, uint64_t value) {
-  uint64_t have = Load(word);
-  while (true) {
-    const uint64_t taken = Min(have, value);
-    if (taken == 0) return 0;
-    if (__atomic_compare_exchange_n(word, &have, have - taken, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_RELAXED)) {
-      return taken;
-    }
-  }
-}
-
 ALIQUOT_HOT uint64_t NowNs() {
   timespec now = {};
   ::clock_gettime(CLOCK_MONOTONIC, &now);

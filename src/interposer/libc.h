@@ -39,8 +39,6 @@ template <typename T>
 T Add(T* word, T value) {
   return __atomic_fetch_add(word, value, __ATOMIC_RELAXED);
 }
-// Takes `value` from a counter, at most to 0. What was taken.
-uint64_t TakeUpTo(uint64_t* word, uint64_t value);
 
 template <typename T>
 T Min(T a, T b) {

@@ -42,6 +42,10 @@ ALIQUOT_HOT StreamWork* PlaceOf(GpuWork* work, CUstream stream, bool make) {
   return spare;
 }
 
+// For counters that only holders of the lock write.
+ALIQUOT_HOT void Raise(uint64_t* counter, uint64_t by) { Store(counter, Load(counter) + by); }
+ALIQUOT_HOT void Lower(uint64_t* counter, uint64_t by) { Store(counter, Less(Load(counter), by)); }
+
 bool Written(const aliquot_status_gpu& status, int slot) {
   return LoadAcquire(&status.issued[slot]) == LoadAcquire(&status.done[slot]);
 }
@@ -75,7 +79,7 @@ int TakeSlot(GpuWork* work, aliquot_status_gpu* status, CUstream stream, uint64_
   *number = ++work->next;
   Store(&status->cost_ns[slot], place->unmarked);
   StoreRelease(&status->issued[slot], *number);
-  TakeUpTo(&status->unmarked_ns, place->unmarked);
+  Lower(&status->unmarked_ns, place->unmarked);
   place->unmarked = 0;
   return slot;
 }
@@ -89,7 +93,8 @@ void Mark(unsigned gpu, CUstream stream, uint64_t least) {
   if (slot < 0) return;
   if (WriteMarker(status, gpu, static_cast<unsigned>(slot), stream, number)) return;
   // Nobody will write it: done as far as slots go, and unmarked again.
-  Add(&own->unmarked_ns, Load(&own->cost_ns[slot]));
+  Locked lock(&g_work[gpu].lock);
+  Raise(&own->unmarked_ns, Load(&own->cost_ns[slot]));
   StoreRelease(&own->done[slot], number);
 }
 
@@ -128,16 +133,21 @@ ALIQUOT_HOT void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece
       place->unmarked += piece.inflight_ns;
       due = place->unmarked >= distance_ns;
     }
-    Add(&status->unmarked_ns, piece.inflight_ns);
+    Raise(&status->unmarked_ns, piece.inflight_ns);
+    Raise(&status->service_ns, piece.service_ns);
+    if (piece.measured) Raise(&status->learnt_ns, piece.service_ns);
+    Raise(&status->launches, 1);
+    Store(&status->last_submit_ns, now);
+    // Estimates that are too high add up, but not beyond what markers show to be in flight.
+    const uint64_t until = Max(Load(&status->busy_until_ns), now) + piece.service_ns;
+    Store(&status->busy_until_ns, Min(until, now + InFlight(gpu, now)));
   }
-  Add(&status->service_ns, piece.service_ns);
-  if (piece.measured) Add(&status->learnt_ns, piece.service_ns);
-  Add(&status->launches, uint64_t{1});
-  Store(&status->last_submit_ns, now);
-  // Estimates that are too high add up, but not beyond what markers show to be in flight.
-  const uint64_t until = Max(Load(&status->busy_until_ns), now) + piece.service_ns;
-  Store(&status->busy_until_ns, Min(until, now + InFlight(gpu, now)));
   if (due) Mark(gpu, stream, distance_ns);
+}
+
+ALIQUOT_HOT void NoteLaunch(unsigned gpu) {
+  Locked lock(&g_work[gpu].lock);
+  Raise(&Status()->gpu[gpu].launches, 1);
 }
 
 void FlushMarker(unsigned gpu, CUstream stream) { Mark(gpu, stream, 0); }
@@ -147,7 +157,7 @@ ALIQUOT_HOT void NoteDone(unsigned gpu, CUstream stream, bool all) {
   Locked lock(&g_work[gpu].lock);
   for (StreamWork& place : g_work[gpu].streams) {
     if (!place.used || (!all && place.stream != stream)) continue;
-    TakeUpTo(&status->unmarked_ns, place.unmarked);
+    Lower(&status->unmarked_ns, place.unmarked);
     place.unmarked = 0;
   }
   if (all) Store(&status->unmarked_ns, uint64_t{0});

@@ -22,6 +22,8 @@ struct Piece {
 // Counts work on a stream, and has a marker written once there is enough of it (`distance_ns`).
 void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t now,
                    uint64_t distance_ns);
+// Counts work too small for a cost of its own.
+void NoteLaunch(unsigned gpu);
 // Has a marker written for what is unmarked on a stream which the caller may use now.
 void FlushMarker(unsigned gpu, CUstream stream);
 // What is on the stream (with `all`, on any) is done.

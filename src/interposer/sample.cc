@@ -10,6 +10,7 @@ namespace aliquot::interposer {
 namespace {
 
 constexpr int kSamples = 8;
+constexpr uint64_t kLookEveryNs = 100'000;
 
 enum : uint32_t { kFree, kTaken, kPending };
 
@@ -26,6 +27,7 @@ struct Sample {
 };
 Sample g_samples[kSamples];
 uint32_t g_pending = 0;
+uint64_t g_look_at = 0;
 
 constinit Real<CUresult(CUevent*, unsigned)> real_create("cuEventCreate");
 constinit Real<CUresult(CUevent, CUstream)> real_record("cuEventRecord");
@@ -92,8 +94,8 @@ void EndSample(int index, CUstream stream, bool taken) {
   }
 }
 
-ALIQUOT_HOT void CollectSamples(CostTable* costs) {
-  if (__builtin_expect(Load(&g_pending) == 0, 1) || AnyCapture()) return;
+void CollectSamples(CostTable* costs) {
+  if (Load(&g_pending) == 0 || AnyCapture()) return;
   const uint64_t context = CurrentContext();
   for (Sample& sample : g_samples) {
     if (Load(&sample.state) != kPending || !Take(&sample, kPending, kTaken)) continue;
@@ -114,6 +116,12 @@ ALIQUOT_HOT void CollectSamples(CostTable* costs) {
     Add(&g_pending, ~0u);
     StoreRelease(&sample.state, static_cast<uint32_t>(kFree));
   }
+}
+
+ALIQUOT_HOT void CollectSamplesSometimes(CostTable* costs, uint64_t now) {
+  if (__builtin_expect(Load(&g_pending) == 0, 1) || now < Load(&g_look_at)) return;
+  Store(&g_look_at, now + kLookEveryNs);
+  CollectSamples(costs);
 }
 
 }  // namespace aliquot::interposer
