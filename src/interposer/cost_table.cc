@@ -7,6 +7,9 @@ namespace {
 
 constexpr uint32_t kFirstSamples = 4;
 constexpr uint32_t kThenEvery = 64;
+// A sample takes the host as long as a launch or two: after so many, no more than one in this time.
+constexpr uint32_t kManySamples = 32;
+constexpr uint32_t kSeldomMs = 100;
 constexpr uint64_t kWeight = 8;  // a sample counts an eighth, the first ones more
 // A submission that takes more than so many times the usual was interrupted. What is usual is found
 // out, since some hosts are slow; at first it is about three calls of the driver.
@@ -105,12 +108,22 @@ void CostTable::Learn(uint64_t key, uint64_t nanoseconds, uint64_t host_ns, bool
   Store(&mean_, Mean(Load(&mean_), Load(&entry->nanoseconds)));
 }
 
-ALIQUOT_HOT bool CostTable::WantsSample(uint64_t key) {
+ALIQUOT_HOT bool CostTable::WantsSample(uint64_t key, uint64_t now) {
   if (key == 0) return false;
   Entry* entry = Find(key, true);
+  const uint32_t samples = Load(&entry->samples);
+  const uint32_t doubts = Load(&entry->doubts);
   // Where none counts it is not worth trying with each launch.
-  return Load(&entry->samples) + Load(&entry->doubts) < kFirstSamples ||
-         Add(&entry->asked, 1u) % kThenEvery == 0;
+  if (samples + doubts < kFirstSamples) return true;
+  const uint32_t asked = Load(&entry->asked) + 1;
+  Store(&entry->asked, asked);
+  if (asked % kThenEvery != 0) return false;
+  const auto now_ms = static_cast<uint32_t>(now / 1'000'000);
+  if (samples >= kManySamples && doubts == 0 && now_ms - Load(&entry->asked_ms) < kSeldomMs) {
+    return false;
+  }
+  Store(&entry->asked_ms, now_ms);
+  return true;
 }
 
 void CostTable::Forget(uint64_t key) {

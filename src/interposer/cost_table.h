@@ -21,8 +21,10 @@ class CostTable {
   //   alone: nobody else was on the GPU. Of others, one above what is known counts only after
   //   kDoubts in a row.
   void Learn(uint64_t key, uint64_t nanoseconds, uint64_t host_ns, bool alone);
-  // Whether another sample of it is worth taking: the first ones, then now and then.
-  bool WantsSample(uint64_t key);
+  // Whether another sample of it is worth taking: the first ones, then now and then, and seldom
+  // once many agree.
+  //   now: nanoseconds of any clock that never goes back.
+  bool WantsSample(uint64_t key, uint64_t now);
   // What is known of it no longer holds.
   void Forget(uint64_t key);
 
@@ -36,6 +38,7 @@ class CostTable {
     uint32_t doubts;
     uint32_t samples;
     uint32_t asked;
+    uint32_t asked_ms;  // when a sample was last asked for; wraps
   };
   static constexpr uint32_t kWindow = 4;
   static constexpr uint32_t kDoubts = 8;

@@ -180,7 +180,8 @@ ALIQUOT_HOT Passage::Passage(const Work& work) : work_(work) {
   if (Judge(static_cast<unsigned>(gpu), word, at_most_, 0, &above) != Verdict::kGo) {
     WaitAtGate(static_cast<unsigned>(gpu), work.stream, at_most_);
   }
-  if (!g_costs.WantsSample(work.key)) return;
+  const uint64_t lately = Load(&Status()->gpu[gpu].last_submit_ns);
+  if (!g_costs.WantsSample(work.key, lately)) return;
   const bool alone = (Load(&gate.flags) & ALIQUOT_GATE_LEARN) != 0;
   const bool idle = ReckonedDone(static_cast<unsigned>(gpu), NowNs());
   sample_ = BeginSample(work.key, work.stream, alone, idle);

@@ -145,12 +145,36 @@ TEST(CostTable, SamplesThatDoNotCountAreNotTakenOfEachLaunch) {
   auto costs = std::make_unique<CostTable>();
   int samples = 0;
   for (std::uint64_t i = 0; i < 6400; ++i) {
-    if (!costs->WantsSample(5)) continue;
+    if (!costs->WantsSample(5, i * 20'000)) continue;
     costs->Learn(5, 1000 + i, 10'000, false);  // always a bit more than what is known
     ++samples;
   }
   EXPECT_GE(samples, 100);
   EXPECT_LE(samples, 200);
+}
+
+TEST(CostTable, WhatIsWellKnownIsMeasuredTenTimesASecond) {
+  constexpr std::uint64_t kLaunchNs = 20'000;
+  auto costs = std::make_unique<CostTable>();
+  std::uint64_t now = 0;
+  const auto samples_in_two_seconds = [&](std::uint64_t nanoseconds) {
+    int samples = 0;
+    for (int i = 0; i < 100'000; ++i) {
+      now += kLaunchNs;
+      if (!costs->WantsSample(5, now)) continue;
+      costs->Learn(5, nanoseconds, 10'000, false);
+      ++samples;
+    }
+    return samples;
+  };
+  EXPECT_GE(samples_in_two_seconds(1000), 32 + 10);
+  const int known = samples_in_two_seconds(1000);
+  EXPECT_GE(known, 15);
+  EXPECT_LE(known, 21);
+  // Once it may be another duration that is found out as soon as ever.
+  EXPECT_GE(samples_in_two_seconds(3000), 32 + 8);
+  bool measured = false;
+  EXPECT_EQ(costs->Estimate(5, 100, &measured), 3000u);
 }
 
 // Durations that differ by themselves have their mean, as far as it is near the least.
@@ -171,7 +195,7 @@ TEST(CostTable, DoesNotLearnFromInterruptedSubmissions) {
   costs->Learn(5, 100 * kMs, 100 * kMs, true);
   EXPECT_EQ(estimate(5), 20'000u);
   EXPECT_FALSE(measured);
-  EXPECT_TRUE(costs->WantsSample(5));
+  EXPECT_TRUE(costs->WantsSample(5, 0));
   costs->Learn(5, kMs, 10'000, true);
   costs->Learn(5, 100 * kMs, 99 * kMs, true);
   EXPECT_EQ(estimate(5), kMs);
