@@ -15,6 +15,8 @@ constexpr uint64_t kWeight = 8;  // a sample counts an eighth, the first ones mo
 // out, since some hosts are slow; at first it is about three calls of the driver.
 constexpr uint64_t kInterrupted = 4;
 constexpr uint64_t kUsualHostNs = 20'000;
+// Being switched out takes longer: that much more is the work's own.
+constexpr uint64_t kShorterThanSwitchNs = 20'000;
 // Below this part of the measurement it makes no difference.
 constexpr uint64_t kHarmlessPart = 8;
 
@@ -68,7 +70,8 @@ void CostTable::Restart(Entry* entry, uint64_t nanoseconds) {
 // Whether a sample that others may have had a part in says nothing yet. After so many the work
 // itself must have become longer, and the entry starts anew from the least of them.
 bool CostTable::Doubtful(Entry* entry, uint64_t nanoseconds) {
-  if (nanoseconds <= Load(&entry->nanoseconds)) return false;
+  const uint64_t known = Load(&entry->nanoseconds);
+  if (nanoseconds <= known + Min(known / 2, kShorterThanSwitchNs)) return false;
   const uint32_t doubts = Add(&entry->doubts, 1u);
   Store(&entry->doubted, doubts == 0 ? nanoseconds : Min(Load(&entry->doubted), nanoseconds));
   if (doubts + 1 >= kDoubts) Restart(entry, Load(&entry->doubted));

@@ -18,8 +18,8 @@ class CostTable {
   uint64_t Estimate(uint64_t key, uint64_t guess, bool* measured);
   // A measurement. It may include all of `host_ns`, the time that the host took to submit it: one
   // during which the process was off the CPU is not learnt from.
-  //   alone: nobody else was on the GPU. Of others, one above what is known counts only after
-  //   kDoubts in a row.
+  //   alone: nobody else was on the GPU. Of others, one well above what is known counts only
+  //   after kDoubts in a row.
   void Learn(uint64_t key, uint64_t nanoseconds, uint64_t host_ns, bool alone);
   // Whether another sample of it is worth taking: the first ones, then now and then, and seldom
   // once many agree.

@@ -146,7 +146,7 @@ TEST(CostTable, SamplesThatDoNotCountAreNotTakenOfEachLaunch) {
   int samples = 0;
   for (std::uint64_t i = 0; i < 6400; ++i) {
     if (!costs->WantsSample(5, i * 20'000)) continue;
-    costs->Learn(5, 1000 + i, 10'000, false);  // always a bit more than what is known
+    costs->Learn(5, samples % 8 == 0 ? 1000 : 10'000, 10'000, false);
     ++samples;
   }
   EXPECT_GE(samples, 100);
@@ -162,7 +162,7 @@ TEST(CostTable, WhatIsWellKnownIsMeasuredTenTimesASecond) {
     for (int i = 0; i < 100'000; ++i) {
       now += kLaunchNs;
       if (!costs->WantsSample(5, now)) continue;
-      costs->Learn(5, nanoseconds, 10'000, false);
+      costs->Learn(5, nanoseconds + nanoseconds / 3 * (samples % 2), 10'000, false);
       ++samples;
     }
     return samples;
@@ -174,7 +174,7 @@ TEST(CostTable, WhatIsWellKnownIsMeasuredTenTimesASecond) {
   // Once it may be another duration that is found out as soon as ever.
   EXPECT_GE(samples_in_two_seconds(3000), 32 + 8);
   bool measured = false;
-  EXPECT_EQ(costs->Estimate(5, 100, &measured), 3000u);
+  EXPECT_NEAR(static_cast<double>(costs->Estimate(5, 100, &measured)), 3500, 300);
 }
 
 // Durations that differ by themselves have their mean, as far as it is near the least.
