@@ -97,6 +97,9 @@ CUresult Context::Submit(const std::shared_ptr<Stream>& stream, CUgraphNodeType 
   const std::lock_guard<std::mutex> lock(driver.work.mutex);
   if (stream->capture) {
     if (stream->capture->invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    if (stream->capture->to_graphics && type == CU_GRAPH_NODE_TYPE_HOST) {
+      return CUDA_ERROR_NOT_SUPPORTED;
+    }
     GraphNode* node = stream->capture->graph->Add(type, stream->tail);
     node->work = std::move(work);
     stream->tail = {node};
