@@ -21,6 +21,8 @@ inline CUstream PerThread(CUstream stream) {
 bool Capturing(CUstream stream);
 // Whether any stream may be.
 bool AnyCapture();
+// The stream is destroyed, or no longer captured to a graphics API's command buffer.
+void ForgetCapture(CUstream stream);
 
 // Makes this thread's calls harmless to captures elsewhere, for as long as it lives.
 class RelaxedCapture {

@@ -1,8 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The Aliquot Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Counts the captures under way. Without an agent: the same.
+// Counts the captures under way. A capture to a graphics API's command buffer (CIG) is one too:
+// what is launched meanwhile is no work of ours, and its stream takes neither marks nor
+// measurements. Without an agent: the same.
 
+#include "interposer/block_table.h"
 #include "interposer/capture.h"
 #include "interposer/cuda_hooks.h"
 #include "interposer/real.h"
@@ -14,6 +17,9 @@ namespace {
 // Captures begun less captures ended. One that the driver dropped (its stream was destroyed) stays
 // counted, which only costs a question at each launch.
 uint32_t g_captures = 0;
+
+// The streams that are captured to command buffers, of which cuStreamIsCapturing does not speak.
+constinit BlockTable g_to_graphics = {};
 
 constinit Real<CUresult(CUstream, int*)> real_is_capturing("cuStreamIsCapturing");
 constinit Real<CUresult(int*)> real_exchange("cuThreadExchangeStreamCaptureMode");
@@ -32,7 +38,25 @@ void Ended() {
   Store(&Status()->capturing, Load(&g_captures));
 }
 
+uint64_t Key(CUstream stream) { return reinterpret_cast<uint64_t>(stream); }
+
+CUresult BegunToGraphics(CUresult result, CUstream stream) {
+  Block former;
+  if (result == CUDA_SUCCESS) g_to_graphics.Put({Key(stream), 0, 0, 0, 0}, &former);
+  return Begun(result);
+}
+
+CUresult EndedToGraphics(CUresult result, CUstream stream) {
+  if (result == CUDA_SUCCESS) ForgetCapture(stream);
+  return result;
+}
+
 }  // namespace
+
+void ForgetCapture(CUstream stream) {
+  Block block;
+  if (AnyCapture() && g_to_graphics.Take(Key(stream), &block)) Ended();
+}
 
 bool AnyCapture() { return Load(&g_captures) != 0; }
 
@@ -40,6 +64,8 @@ ALIQUOT_HOT bool Capturing(CUstream stream) {
   if (__builtin_expect(!AnyCapture(), 1)) return false;
   // The legacy stream can't be captured, and asking about it would break a capture.
   if (stream == nullptr || stream == LegacyStream()) return false;
+  Block block;
+  if (g_to_graphics.Find(Key(stream), &block)) return true;
   int status = 0;
   return real_is_capturing(stream, &status) != CUDA_SUCCESS || status != 0;
 }
@@ -88,6 +114,43 @@ CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream stream, CUgraph graph, const 
   static constinit Real<decltype(cuStreamBeginCaptureToGraph_ptsz)> real(
       "cuStreamBeginCaptureToGraph_ptsz");
   return Begun(real(stream, graph, nodes, edges, count, mode));
+}
+
+// The callback is for nodes that are not as they were; it is called in the captured calls.
+CUresult cuStreamBeginRecaptureToGraph(CUstream stream, int mode, CUgraph graph, void* callback,
+                                       void* data) {
+  static constinit Real<decltype(cuStreamBeginRecaptureToGraph)> real(
+      "cuStreamBeginRecaptureToGraph");
+  return Begun(real(stream, mode, graph, callback, data));
+}
+
+CUresult cuStreamBeginRecaptureToGraph_ptsz(CUstream stream, int mode, CUgraph graph,
+                                            void* callback, void* data) {
+  static constinit Real<decltype(cuStreamBeginRecaptureToGraph_ptsz)> real(
+      "cuStreamBeginRecaptureToGraph_ptsz");
+  return Begun(real(stream, mode, graph, callback, data));
+}
+
+CUresult cuStreamBeginCaptureToCig(CUstream stream, void* parameters) {
+  static constinit Real<decltype(cuStreamBeginCaptureToCig)> real("cuStreamBeginCaptureToCig");
+  return BegunToGraphics(real(stream, parameters), stream);
+}
+
+CUresult cuStreamBeginCaptureToCig_ptsz(CUstream stream, void* parameters) {
+  static constinit Real<decltype(cuStreamBeginCaptureToCig_ptsz)> real(
+      "cuStreamBeginCaptureToCig_ptsz");
+  return BegunToGraphics(real(stream, parameters), PerThread(stream));
+}
+
+CUresult cuStreamEndCaptureToCig(CUstream stream) {
+  static constinit Real<decltype(cuStreamEndCaptureToCig)> real("cuStreamEndCaptureToCig");
+  return EndedToGraphics(real(stream), stream);
+}
+
+CUresult cuStreamEndCaptureToCig_ptsz(CUstream stream) {
+  static constinit Real<decltype(cuStreamEndCaptureToCig_ptsz)> real(
+      "cuStreamEndCaptureToCig_ptsz");
+  return EndedToGraphics(real(stream), PerThread(stream));
 }
 
 CUresult cuStreamEndCapture(CUstream stream, CUgraph* graph) {
