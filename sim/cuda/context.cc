@@ -61,6 +61,10 @@ bool Context::RemoveStream(CUstream handle) {
   const std::lock_guard<std::mutex> lock(driver.work.mutex);
   const auto it = streams.find(handle);
   if (it == streams.end() || it->second == legacy) return false;
+  if (const auto capture = it->second->capture; capture && capture->origin == it->second.get()) {
+    capture->invalid = true;  // for streams that it was joined to
+    std::erase(driver.captures, capture);
+  }
   executor->RemoveQueue(it->second->queue);
   streams.erase(it);
   return true;

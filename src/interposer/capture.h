@@ -21,7 +21,7 @@ inline CUstream PerThread(CUstream stream) {
 bool Capturing(CUstream stream);
 // Whether any stream may be.
 bool AnyCapture();
-// The stream is destroyed, or no longer captured to a graphics API's command buffer.
+// A capture that began on this stream is over: the stream is destroyed, for example.
 void ForgetCapture(CUstream stream);
 
 // Makes this thread's calls harmless to captures elsewhere, for as long as it lives.

@@ -33,6 +33,8 @@ enum CUresult : int {
   CUDA_SUCCESS = 0,
   CUDA_ERROR_OUT_OF_MEMORY = 2,
   CUDA_ERROR_NOT_READY = 600,
+  CUDA_ERROR_STREAM_CAPTURE_UNMATCHED = 903,
+  CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD = 908,
 };
 using CUstreamCallback = void (*)(CUstream stream, CUresult status, void* data);
 

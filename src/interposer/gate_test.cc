@@ -228,6 +228,16 @@ TEST_F(GateTest, CapturesToCommandBuffersPassAClosedGate) {
   EXPECT_EQ(child_->Hear(), "launch");
 }
 
+TEST_F(GateTest, ACaptureEndsWithItsStream) {
+  Begin();
+  Do("begin");
+  EXPECT_EQ(Read(status_->capturing), 1u);
+  Do("drop");
+  EXPECT_EQ(Read(status_->capturing), 0u);
+  Do("capture 5");
+  EXPECT_EQ(Read(status_->capturing), 0u);
+}
+
 TEST_F(GateTest, AnAgentWithoutHeartbeatIsPassed) {
   Begin();
   agent_->SetGate(ALIQUOT_GATE_CLOSED);

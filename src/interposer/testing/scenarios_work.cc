@@ -26,7 +26,8 @@ namespace {
 //   graphics          from now on in a context for graphics, on another stream
 //   buffer COUNT      captures so many kernels to a command buffer, and leaves the capture open
 //   submit            ends that capture
-//   drop              destroys the stream instead, and makes another
+//   begin             begins a capture
+//   drop              destroys the stream in the middle of a capture, and makes another
 //   callback VERSION  a host function that launches a kernel
 //   calls             answers with what EveryCall has: "NAME held" or "NAME free", and ";"
 //   call INDEX        makes one of them
@@ -59,6 +60,7 @@ class Worker {
     if (what == "graphics") UseGraphics();
     if (what == "buffer") CaptureToBuffer(count);
     if (what == "submit") EXPECT_OK(Cu("cuStreamEndCaptureToCig", stream_));
+    if (what == "begin") EXPECT_OK(Cu("cuStreamBeginCapture_v2", stream_, 2));
     if (what == "drop") Drop();
     if (what == "graph") EXPECT_OK(Cu("cuGraphLaunch", exec_, stream_));
     if (what == "callback") Callback(count);
