@@ -29,6 +29,8 @@ constexpr Nanos kSlowestHello = std::chrono::seconds(1);
 
 // No claim of a single piece of work counts for more.
 constexpr std::uint64_t kMostNs = 3'600'000'000'000;
+// Many times what a GPU takes to come round to a context again.
+constexpr std::uint32_t kStallMs = 100;
 // Who asks whether work is done asks again within a few microseconds.
 constexpr Nanos kPolls = std::chrono::microseconds(50);
 
@@ -88,6 +90,7 @@ Result<std::unique_ptr<Pages>> Pages::Create(std::uint64_t process_id, std::uint
   page.process_id = process_id;
   page.agent_epoch = agent_epoch;
   page.policy = policy;
+  page.stall_ms = kStallMs;
   page.heartbeat = 1;
   for (aliquot_control_gpu& gpu : page.gpu) {
     gpu.gate.duty_permille = 1000;

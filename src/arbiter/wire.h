@@ -97,7 +97,9 @@ typedef struct aliquot_control {
   uint64_t process_id;  /* of the session, unique while this agent runs */
   uint64_t agent_epoch; /* another value after every start of the agent */
   uint32_t policy;
-  uint32_t reserved0[7];
+  uint32_t stall_ms; /* a launch that waits for the cap alone passes after so long without any
+                        progress of the work in flight; 0: it does not */
+  uint32_t reserved0[6];
   /* line 1: the only word a lone tenant reads. 0: no gate of this process has a low bit set. The
      agent sets it before it closes or shares a gate, and clears it after all are free again. */
   uint32_t attention;

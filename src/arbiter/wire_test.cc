@@ -32,6 +32,7 @@ std::set<std::string> Layouts() {
   FIELD(aliquot_control, process_id);
   FIELD(aliquot_control, agent_epoch);
   FIELD(aliquot_control, policy);
+  FIELD(aliquot_control, stall_ms);
   FIELD(aliquot_control, attention);
   FIELD(aliquot_control, heartbeat);
   FIELD(aliquot_control, gpu);

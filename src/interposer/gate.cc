@@ -38,6 +38,14 @@ struct Rung {
 };
 Rung g_rung[ALIQUOT_WIRE_GPUS];
 
+// How work in flight got on while launches waited for the cap.
+struct Progress {
+  uint64_t written;    // markers
+  uint64_t none_ns;    // since then, with the gate open
+  uint64_t looked_at;  // by any thread
+};
+Progress g_progress[ALIQUOT_WIRE_GPUS];
+
 // Whether the agent is taken for dead. Two threads may find out together, which does no harm.
 bool Stale(uint64_t now) {
   const aliquot_control* control = Control();
@@ -125,6 +133,25 @@ void CountPass(unsigned gpu, bool stale, Verdict verdict) {
   Tell(&event.header, ALIQUOT_EVENT, sizeof(event));
 }
 
+// Whether a launch need not wait for the cap any longer: what is in flight did not get on in four
+// times as long as it should take, with the gate open. So it waits for somebody else, perhaps for
+// this very thread. The more is in flight, the longer that takes.
+//   looked_at: when this thread last asked.
+bool Stalled(unsigned gpu, Verdict verdict, uint64_t now, uint64_t* looked_at) {
+  Progress* progress = &g_progress[gpu];
+  const uint64_t last = __atomic_exchange_n(&progress->looked_at, now, __ATOMIC_RELAXED);
+  const uint64_t passed = Less(now, Max(last, *looked_at));
+  *looked_at = now;
+  const uint64_t bound = uint64_t{Control()->stall_ms} * kMillisecond;
+  if (bound == 0 || verdict != Verdict::kFull) return false;
+  const uint64_t none = Add(&progress->none_ns, passed) + passed;
+  if (none < Max(bound, 4 * InFlight(gpu, now))) return false;
+  const uint64_t written = MarkersWritten(gpu);
+  if (__atomic_exchange_n(&progress->written, written, __ATOMIC_RELAXED) == written) return true;
+  Store(&progress->none_ns, uint64_t{0});
+  return false;
+}
+
 // Returns when the work may go.
 ALIQUOT_COLD void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate) {
   const uint64_t start = NowNs();
@@ -136,7 +163,8 @@ ALIQUOT_COLD void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate) {
   // Else nothing would tell that this stream's work is done.
   FlushMarker(gpu, stream);
   Add(&Status()->gpu[gpu].waiting, 1u);
-  while (verdict != Verdict::kGo) {
+  uint64_t looked_at = start;
+  while (verdict != Verdict::kGo && !Stalled(gpu, verdict, now, &looked_at)) {
     Store(&Status()->gpu[gpu].gate_seen, word);
     const bool stale = Stale(now);
     if (stale || now - start >= ALIQUOT_GATE_BOUND_MS * kMillisecond) {

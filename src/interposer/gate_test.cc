@@ -371,6 +371,28 @@ TEST_F(GateTest, WhatIsLargerThanTheCapGoesAlone) {
   EXPECT_EQ(Read(status_->gate_time_outs), 0u);
 }
 
+// What is in flight waits for something that comes after the launches, so nothing is gained by
+// holding them. Once it gets on they are held as ever.
+TEST_F(GateTest, WorkBehindItsOwnHostIsNotHeldForTheCap) {
+  AgentStub::Options options = Options(8 * kGiB);
+  options.stall_ms = 20;
+  Begin(options);
+  Learn("300");
+  agent_->SetGate(ALIQUOT_GATE_SHARED, 1000);
+  Hold();
+  Do("launch 100 300");
+  EXPECT_NEAR(static_cast<double>(InFlight(Gpu())), 30'000'000, 6'000'000);
+  const std::uint64_t waited = Read(Gpu().waited_ns);
+  EXPECT_GE(waited, 20'000'000u);
+  LetGo();
+  Do("sync");
+  Do("launch 100 300");
+  EXPECT_GT(Read(Gpu().waited_ns), waited);
+  EXPECT_LE(InFlight(Gpu()), 1'200'000u);
+  Do("sync");
+  EXPECT_EQ(Read(status_->gate_time_outs), 0u);
+}
+
 TEST_F(GateTest, TheDoorbellsRingOnceForEachValueOfTheGate) {
   Begin();
   agent_->SetGate(ALIQUOT_GATE_SHARED);

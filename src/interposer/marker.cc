@@ -171,6 +171,12 @@ void DropStream(CUstream stream) {
   }
 }
 
+uint64_t MarkersWritten(unsigned gpu) {
+  Locked lock(&g_work[gpu].lock);
+  FreeSlot(&g_work[gpu], Status()->gpu[gpu]);
+  return g_work[gpu].next - static_cast<uint64_t>(__builtin_popcount(g_work[gpu].out));
+}
+
 void AbandonInFlight(unsigned gpu) {
   const aliquot_status_gpu& status = Status()->gpu[gpu];
   for (int j = 0; j < ALIQUOT_WIRE_MARKERS; ++j) {

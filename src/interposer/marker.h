@@ -29,6 +29,8 @@ void FlushMarker(unsigned gpu, CUstream stream);
 // What is on the stream (with `all`, on any) is done.
 void NoteDone(unsigned gpu, CUstream stream, bool all);
 void DropStream(CUstream stream);
+// How many markers were ever written; more of them: work in flight gets on.
+uint64_t MarkersWritten(unsigned gpu);
 // What is in flight now is not waited for any more: a stream that waits for somebody else.
 void AbandonInFlight(unsigned gpu);
 

@@ -329,6 +329,7 @@ void AgentStub::Welcome(Session& session, const aliquot_hello& hello) {
   session.control->gpu_count = 1;
   session.control->process_id = static_cast<std::uint64_t>(session.socket.get());
   session.control->agent_epoch = epoch_;
+  session.control->stall_ms = options_.stall_ms;
   if (options_.duty_permille != 0) session.control->policy = ALIQUOT_POLICY_SELF_PACE;
   ApplyGate(session);
   Publish();

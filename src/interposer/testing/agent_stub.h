@@ -34,6 +34,7 @@ class AgentStub {
     bool beats = true;  // has a heartbeat
     // Not 0: when the agent is gone the process keeps to this part of the time.
     std::uint32_t duty_permille = 0;
+    std::uint32_t stall_ms = 0;
     std::string more;  // further lines of the share file
   };
 
