@@ -44,7 +44,19 @@ struct CUlaunchConfig_st {
 using CUlaunchConfig = CUlaunchConfig_st;
 static_assert(sizeof(CUlaunchConfig) == 56);
 using CUexecAffinityParam = struct CUexecAffinityParam_st;
-using CUctxCreateParams = struct CUctxCreateParams_st;
+using CUctxCigParam = struct CUctxCigParam_st;
+struct CUctxCreateParams_st {
+  CUexecAffinityParam* execAffinityParams;
+  int numExecAffinityParams;
+  CUctxCigParam* cigParams;
+};
+using CUctxCreateParams = CUctxCreateParams_st;
+static_assert(sizeof(CUctxCreateParams) == 24);
+using CUstreamCigParam = struct CUstreamCigParam_st;
+struct CUstreamCigCaptureParams_st {
+  CUstreamCigParam* streamCigParams;
+};
+using CUstreamCigCaptureParams = CUstreamCigCaptureParams_st;
 
 struct CUDA_MEMCPY2D_st {
   size_t srcXInBytes, srcY;
@@ -240,3 +252,26 @@ struct CUgraphEdgeData_st {
   unsigned char from_port, to_port, type, reserved[5];
 };
 using CUgraphEdgeData = CUgraphEdgeData_st;
+// A node of any kind, as far as kinds are modelled.
+struct CUgraphNodeParams_st {
+  CUgraphNodeType type;
+  int reserved0[3];
+  union {
+    long long reserved1[29];
+    CUDA_KERNEL_NODE_PARAMS kernel;
+    struct {
+      int flags, reserved;
+      CUcontext copyCtx;
+      CUDA_MEMCPY3D copyParams;
+    } memcpy;
+    CUDA_MEMSET_NODE_PARAMS memset;  // a context behind it
+    CUDA_HOST_NODE_PARAMS host;      // how to wait, and a context behind it
+    CUgraph graph;                   // what becomes of it behind it
+    CUevent event;                   // to wait for, or to record
+    CUDA_MEM_ALLOC_NODE_PARAMS alloc;
+    CUdeviceptr free;
+  };
+  long long reserved2;
+};
+using CUgraphNodeParams = CUgraphNodeParams_st;
+static_assert(sizeof(CUgraphNodeParams) == 256);

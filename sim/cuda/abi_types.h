@@ -6,7 +6,7 @@
 #include <cstdint>
 
 // The binary interface of the CUDA driver as far as the simulation speaks it: numbers and memory
-// layouts, written down from the CUDA driver API reference (CUDA 13.0, 64-bit). The names are
+// layouts, written down from the CUDA driver API reference (CUDA 13.5, 64-bit). The names are
 // CUDA's own, in the global namespace, so that the code reads as a CUDA programmer expects; numbers
 // without a name here pass through as plain integers.
 
@@ -61,6 +61,7 @@ enum cudaError_enum : int {
   CUDA_ERROR_STREAM_CAPTURE_UNJOINED = 904,
   CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD = 908,
   CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE = 910,
+  CUDA_ERROR_GRAPH_RECAPTURE_FAILURE = 918,
   CUDA_ERROR_UNKNOWN = 999,
 };
 using CUresult = cudaError_enum;

@@ -10,25 +10,29 @@ namespace {
 
 using StreamBody = std::shared_ptr<Stream>;
 
-CUresult Begin(CUstream handle, CUstreamCaptureMode mode, std::shared_ptr<Graph> graph,
-               std::vector<GraphNode*> tail) {
-  return WithStream(handle, [&](Driver& driver, Context&, const StreamBody& stream) -> CUresult {
-    if (mode < 0 || mode > CU_STREAM_CAPTURE_MODE_RELAXED) return CUDA_ERROR_INVALID_VALUE;
-    if (stream->legacy) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    const std::lock_guard<std::mutex> lock(driver.work.mutex);
-    if (stream->capture) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    auto capture = std::make_shared<Capture>();
-    capture->id = driver.NextId();
-    capture->mode = mode;
-    capture->thread = std::this_thread::get_id();
-    capture->origin = stream.get();
-    capture->owns_graph = graph == nullptr;
-    capture->graph = graph == nullptr ? std::make_shared<Graph>() : std::move(graph);
-    stream->capture = capture;
-    stream->tail = std::move(tail);
-    driver.captures.push_back(std::move(capture));
-    return CUDA_SUCCESS;
-  });
+// `wanted`: what is to be captured how, and to which graph, if there is one.
+CUresult Begin(CUstream handle, Capture wanted, std::vector<GraphNode*> tail = {}) {
+  return WithStream(handle,
+                    [&](Driver& driver, Context& context, const StreamBody& stream) -> CUresult {
+                      if (wanted.mode < 0 || wanted.mode > CU_STREAM_CAPTURE_MODE_RELAXED) {
+                        return CUDA_ERROR_INVALID_VALUE;
+                      }
+                      if (wanted.to_graphics && !context.for_graphics)
+                        return CUDA_ERROR_INVALID_CONTEXT;
+                      if (stream->legacy) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+                      const std::lock_guard<std::mutex> lock(driver.work.mutex);
+                      if (stream->capture) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+                      auto capture = std::make_shared<Capture>(std::move(wanted));
+                      capture->id = driver.NextId();
+                      capture->thread = std::this_thread::get_id();
+                      capture->origin = stream.get();
+                      capture->owns_graph = capture->graph == nullptr;
+                      if (capture->owns_graph) capture->graph = std::make_shared<Graph>();
+                      stream->capture = capture;
+                      stream->tail = std::move(tail);
+                      driver.captures.push_back(std::move(capture));
+                      return CUDA_SUCCESS;
+                    });
 }
 
 // Nodes that somebody recorded but that the origin does not follow are an error: a stream was
@@ -46,6 +50,19 @@ bool AllJoined(const Graph& graph, const std::vector<GraphNode*>& tail, bool who
   return reached.size() == graph.nodes.size();
 }
 
+// No stream takes part any more. The work mutex is held.
+void Finish(Driver& driver, const std::vector<std::shared_ptr<Context>>& contexts,
+            const std::shared_ptr<Capture>& capture) {
+  for (const auto& context : contexts) {
+    for (const auto& [key, stream] : context->streams) {
+      if (stream->capture != capture) continue;
+      stream->capture.reset();
+      stream->tail.clear();
+    }
+  }
+  std::erase(driver.captures, capture);
+}
+
 struct CaptureInfo {
   CUstreamCaptureStatus* status;
   cuuint64_t* id = nullptr;
@@ -58,10 +75,11 @@ CUresult Info(CUstream handle, const CaptureInfo& out) {
   return WithStream(handle, [&](Driver& driver, Context&, const StreamBody& stream) -> CUresult {
     if (out.status == nullptr) return CUDA_ERROR_INVALID_VALUE;
     const std::lock_guard<std::mutex> lock(driver.work.mutex);
-    *out.status = !stream->capture           ? CU_STREAM_CAPTURE_STATUS_NONE
+    const bool captured = stream->capture && !stream->capture->to_graphics;
+    *out.status = !captured                  ? CU_STREAM_CAPTURE_STATUS_NONE
                   : stream->capture->invalid ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
                                              : CU_STREAM_CAPTURE_STATUS_ACTIVE;
-    if (!stream->capture) return CUDA_SUCCESS;
+    if (!captured) return CUDA_SUCCESS;
     if (out.id != nullptr) *out.id = stream->capture->id;
     if (out.graph != nullptr) {
       // Callers may add nodes through this handle while the capture lasts.
@@ -98,12 +116,10 @@ CUresult Update(CUstream handle, CUgraphNode* nodes, size_t count, unsigned flag
 
 namespace api {
 
-CUresult cuStreamBeginCapture(CUstream stream) {
-  return Begin(stream, CU_STREAM_CAPTURE_MODE_GLOBAL, nullptr, {});
-}
+CUresult cuStreamBeginCapture(CUstream stream) { return Begin(stream, {}); }
 
 CUresult cuStreamBeginCapture_v2(CUstream stream, CUstreamCaptureMode mode) {
-  return Begin(stream, mode, nullptr, {});
+  return Begin(stream, {.mode = mode});
 }
 
 CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph handle, const CUgraphNode* nodes,
@@ -117,7 +133,38 @@ CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph handle, const CUgr
       tail.push_back(graph->FindNode(nodes[i]));
       if (tail.back() == nullptr) return CUDA_ERROR_INVALID_VALUE;
     }
-    return Begin(stream, mode, graph, std::move(tail));
+    return Begin(stream, {.mode = mode, .graph = graph}, std::move(tail));
+  });
+}
+
+// Compared when it ends, not call by call; what differs is taken, and the callback is not asked.
+CUresult cuStreamBeginRecaptureToGraph(CUstream stream, CUstreamCaptureMode mode, CUgraph handle,
+                                       void*, void*) {
+  return WithDriver([&](Driver& driver) -> CUresult {
+    const auto graph = driver.graphs.Find(handle);
+    if (graph == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    if (!graph->allocations.empty()) return CUDA_ERROR_NOT_SUPPORTED;
+    return Begin(stream, {.mode = mode, .again = graph});
+  });
+}
+
+CUresult cuStreamBeginCaptureToCig(CUstream stream, CUstreamCigCaptureParams* parameters) {
+  if (parameters == nullptr || parameters->streamCigParams == nullptr) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  return Begin(stream, {.mode = CU_STREAM_CAPTURE_MODE_RELAXED, .to_graphics = true});
+}
+
+CUresult cuStreamEndCaptureToCig(CUstream handle) {
+  return WithStream(handle, [&](Driver& driver, Context&, const StreamBody& stream) -> CUresult {
+    const std::vector<std::shared_ptr<Context>> all = driver.contexts.All();
+    const std::lock_guard<std::mutex> lock(driver.work.mutex);
+    const std::shared_ptr<Capture> capture = stream->capture;
+    if (!capture || !capture->to_graphics || capture->origin != stream.get()) {
+      return CUDA_ERROR_INVALID_VALUE;
+    }
+    Finish(driver, all, capture);
+    return CUDA_SUCCESS;
   });
 }
 
@@ -128,25 +175,23 @@ CUresult cuStreamEndCapture(CUstream handle, CUgraph* out) {
     const std::vector<std::shared_ptr<Context>> all = driver.contexts.All();
     const std::lock_guard<std::mutex> lock(driver.work.mutex);
     const std::shared_ptr<Capture> capture = stream->capture;
-    if (!capture) return CUDA_ERROR_INVALID_VALUE;
+    if (!capture || capture->to_graphics) return CUDA_ERROR_INVALID_VALUE;
     if (capture->origin != stream.get()) return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
     if (capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED &&
         capture->thread != std::this_thread::get_id()) {
       return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
     }
     const bool joined = AllJoined(*capture->graph, stream->tail, capture->owns_graph);
-    for (const auto& context : all) {
-      for (const auto& [key, other] : context->streams) {
-        if (other->capture != capture) continue;
-        other->capture.reset();
-        other->tail.clear();
-      }
-    }
-    std::erase(driver.captures, capture);
+    Finish(driver, all, capture);
     if (capture->invalid || !joined) {
       if (capture->owns_graph) driver.graphs.Take(capture->graph.get());
       return capture->invalid ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
                               : CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
+    }
+    if (capture->again) {
+      driver.graphs.Take(capture->graph.get());
+      if (!capture->again->TakeOver(*capture->graph)) return CUDA_ERROR_GRAPH_RECAPTURE_FAILURE;
+      capture->graph = capture->again;
     }
     *out = driver.graphs.Add<CUgraph>(capture->graph);
     return CUDA_SUCCESS;

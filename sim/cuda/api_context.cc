@@ -10,13 +10,14 @@ namespace {
 constexpr unsigned kMapHost = 8;  // CU_CTX_MAP_HOST, always on
 constexpr unsigned kFlagMask = 0xff;
 
-CUresult Create(CUcontext* out, unsigned flags, CUdevice device) {
+CUresult Create(CUcontext* out, unsigned flags, CUdevice device, bool for_graphics = false) {
   return WithDriver([&](Driver& driver) -> CUresult {
     if (out == nullptr || (flags & ~kFlagMask) != 0) return CUDA_ERROR_INVALID_VALUE;
     if (!driver.HasDevice(device)) return CUDA_ERROR_INVALID_DEVICE;
     std::shared_ptr<Context> context;
     const CUresult result = driver.CreateContext(device, flags | kMapHost, false, &context);
     if (result != CUDA_SUCCESS) return result;
+    context->for_graphics = for_graphics;
     *out = reinterpret_cast<CUcontext>(context.get());
     Driver::Thread().stack.push_back(*out);
     return CUDA_SUCCESS;
@@ -103,7 +104,9 @@ CUresult cuCtxCreate_v3(CUcontext* out, CUexecAffinityParam*, int count, unsigne
 
 CUresult cuCtxCreate_v4(CUcontext* out, CUctxCreateParams* parameters, unsigned flags,
                         CUdevice device) {
-  return parameters != nullptr ? CUDA_ERROR_NOT_SUPPORTED : Create(out, flags, device);
+  if (parameters == nullptr) return Create(out, flags, device);
+  if (parameters->numExecAffinityParams != 0) return CUDA_ERROR_NOT_SUPPORTED;
+  return Create(out, flags, device, parameters->cigParams != nullptr);
 }
 
 CUresult cuCtxDestroy_v2(CUcontext handle) {

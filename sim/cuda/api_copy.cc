@@ -198,6 +198,19 @@ CUresult cuMemcpy3DBatchAsync_v2(size_t count, CUDA_MEMCPY3D_BATCH_OP* copies,
   return CUDA_SUCCESS;
 }
 
+CUresult cuMemcpyWithAttributesAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes,
+                                     void* attributes, CUstream stream) {
+  if (attributes == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return SubmitCopy(stream, LinearCopy(to, from, bytes), false);
+}
+
+CUresult cuMemcpy3DWithAttributesAsync(CUDA_MEMCPY3D_BATCH_OP* copy, unsigned long long flags,
+                                       CUstream stream) {
+  if (copy == nullptr || flags != 0) return CUDA_ERROR_INVALID_VALUE;
+  const std::optional<CUDA_MEMCPY3D> box = FromBatch(*copy);
+  return box ? SubmitCopy(stream, *box, false) : CUDA_ERROR_NOT_SUPPORTED;
+}
+
 CUresult cuMemcpy3DBatchAsync(size_t count, CUDA_MEMCPY3D_BATCH_OP* copies, size_t* failed,
                               unsigned long long flags, CUstream stream) {
   if (failed != nullptr) *failed = SIZE_MAX;

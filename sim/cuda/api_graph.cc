@@ -197,5 +197,40 @@ CUresult cuGraphAddMemFreeNode(CUgraphNode* out, CUgraph graph, const CUgraphNod
       [&](Driver&, Graph& target, GraphNode& node) { return FillFree(target, node, address); });
 }
 
+CUresult cuGraphAddNode(CUgraphNode* out, CUgraph graph, const CUgraphNode* dependencies,
+                        size_t count, CUgraphNodeParams* given) {
+  if (given == nullptr) return CUDA_ERROR_INVALID_VALUE;
+  switch (given->type) {
+    case CU_GRAPH_NODE_TYPE_KERNEL:
+      return cuGraphAddKernelNode_v2(out, graph, dependencies, count, &given->kernel);
+    case CU_GRAPH_NODE_TYPE_MEMCPY:
+      return cuGraphAddMemcpyNode(out, graph, dependencies, count, &given->memcpy.copyParams,
+                                  given->memcpy.copyCtx);
+    case CU_GRAPH_NODE_TYPE_MEMSET:
+      return cuGraphAddMemsetNode(out, graph, dependencies, count, &given->memset, nullptr);
+    case CU_GRAPH_NODE_TYPE_HOST:
+      return cuGraphAddHostNode(out, graph, dependencies, count, &given->host);
+    case CU_GRAPH_NODE_TYPE_GRAPH:
+      return cuGraphAddChildGraphNode(out, graph, dependencies, count, given->graph);
+    case CU_GRAPH_NODE_TYPE_EMPTY:
+      return cuGraphAddEmptyNode(out, graph, dependencies, count);
+    case CU_GRAPH_NODE_TYPE_WAIT_EVENT:
+      return cuGraphAddEventWaitNode(out, graph, dependencies, count, given->event);
+    case CU_GRAPH_NODE_TYPE_EVENT_RECORD:
+      return cuGraphAddEventRecordNode(out, graph, dependencies, count, given->event);
+    case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+      return cuGraphAddMemAllocNode(out, graph, dependencies, count, &given->alloc);
+    case CU_GRAPH_NODE_TYPE_MEM_FREE:
+      return cuGraphAddMemFreeNode(out, graph, dependencies, count, given->free);
+  }
+  return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+// All edges are plain ones.
+CUresult cuGraphAddNode_v2(CUgraphNode* out, CUgraph graph, const CUgraphNode* dependencies,
+                           const CUgraphEdgeData*, size_t count, CUgraphNodeParams* given) {
+  return cuGraphAddNode(out, graph, dependencies, count, given);
+}
+
 }  // namespace api
 }  // namespace aliquot::sim::cuda

@@ -9,7 +9,7 @@
 namespace aliquot::sim::cuda {
 namespace {
 
-constexpr int kCudaVersion = 13000;  // of the table of entry points
+constexpr int kCudaVersion = 13000;  // of driver 580, as long as there is no node
 constexpr cuuint64_t kPerThreadDefaultStream = 2;
 
 // The node may have an older driver than the table describes.

@@ -85,6 +85,10 @@ CUresult cuLaunchHostFunc(CUstream stream_handle, CUhostFn function, void* data)
                     });
 }
 
+CUresult cuLaunchHostFunc_v2(CUstream stream, CUhostFn function, void* data, unsigned mode) {
+  return mode > 1 ? CUDA_ERROR_INVALID_VALUE : cuLaunchHostFunc(stream, function, data);
+}
+
 CUresult cuStreamAddCallback(CUstream stream_handle, CUstreamCallback callback, void* data,
                              unsigned flags) {
   if (callback == nullptr || flags != 0) return CUDA_ERROR_INVALID_VALUE;

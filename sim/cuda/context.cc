@@ -61,6 +61,10 @@ bool Context::RemoveStream(CUstream handle) {
   const std::lock_guard<std::mutex> lock(driver.work.mutex);
   const auto it = streams.find(handle);
   if (it == streams.end() || it->second == legacy) return false;
+  if (const auto capture = it->second->capture; capture && capture->origin == it->second.get()) {
+    capture->invalid = true;  // for streams that it was joined to
+    std::erase(driver.captures, capture);
+  }
   executor->RemoveQueue(it->second->queue);
   streams.erase(it);
   return true;
@@ -97,6 +101,9 @@ CUresult Context::Submit(const std::shared_ptr<Stream>& stream, CUgraphNodeType 
   const std::lock_guard<std::mutex> lock(driver.work.mutex);
   if (stream->capture) {
     if (stream->capture->invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    if (stream->capture->to_graphics && type == CU_GRAPH_NODE_TYPE_HOST) {
+      return CUDA_ERROR_NOT_SUPPORTED;
+    }
     GraphNode* node = stream->capture->graph->Add(type, stream->tail);
     node->work = std::move(work);
     stream->tail = {node};

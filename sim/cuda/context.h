@@ -51,6 +51,7 @@ struct Context {
   std::atomic<unsigned> flags;
   const std::uint64_t id;
   bool primary = false;
+  bool for_graphics = false;   // its streams can be captured to command buffers
   bool entered = false;        // counts among the process's contexts of the device
   std::uint64_t overhead = 0;  // bytes charged for the context itself
   std::unique_ptr<Executor> executor;

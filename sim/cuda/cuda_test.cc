@@ -30,7 +30,8 @@ INSTANTIATE_TEST_SUITE_P(Scenarios, Alone,
                                            "linear", "pointer-attributes", "copies", "virtual",
                                            "pools", "launch-errors", "legacy-order",
                                            "host-functions", "threads", "libraries", "graph-nodes",
-                                           "graph-allocations", "capture", "capture-errors",
+                                           "graph-any-nodes", "graph-allocations", "capture",
+                                           "capture-errors", "recapture", "capture-to-graphics",
                                            "virtual-export"),
                          [](const auto& scenario) {
                            std::string name = scenario.param;

@@ -88,6 +88,30 @@ std::vector<GraphNode*> Graph::Order() const {
   return order;
 }
 
+bool Graph::TakeOver(Graph& other) {
+  if (nodes.size() != other.nodes.size() || !allocations.empty() || !other.allocations.empty()) {
+    return false;
+  }
+  std::map<const GraphNode*, const GraphNode*> twin;
+  for (std::size_t i = 0; i < nodes.size(); ++i) twin[nodes[i].get()] = other.nodes[i].get();
+  for (const auto& node : nodes) {
+    const GraphNode& match = *twin[node.get()];
+    if (node->type != match.type || node->dependencies.size() != match.dependencies.size()) {
+      return false;
+    }
+    for (std::size_t i = 0; i < node->dependencies.size(); ++i) {
+      if (twin[node->dependencies[i]] != match.dependencies[i]) return false;
+    }
+  }
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    std::vector<GraphNode*> dependencies = std::move(nodes[i]->dependencies);
+    *nodes[i] = std::move(*other.nodes[i]);
+    nodes[i]->graph = this;
+    nodes[i]->dependencies = std::move(dependencies);
+  }
+  return true;
+}
+
 std::shared_ptr<Graph> Graph::Clone(std::vector<GraphNode*>* mapping) const {
   auto clone = std::make_shared<Graph>();
   std::map<const GraphNode*, GraphNode*> to;

@@ -69,6 +69,9 @@ struct Graph {
   GraphNode* FindNode(const void* handle);
   // Dependencies before dependents; empty if there is a cycle (or no node).
   std::vector<GraphNode*> Order() const;
+  // Takes over what the nodes of another graph do, which are the same kinds of nodes in the same
+  // order with the same dependencies; else false, and nothing changes. Not with allocations.
+  bool TakeOver(Graph& other);
   // `mapping` (optional) receives where each node of this graph went, in order of nodes.
   std::shared_ptr<Graph> Clone(std::vector<GraphNode*>* mapping = nullptr) const;
 };

@@ -31,10 +31,12 @@ struct Work {
 struct Capture {
   std::uint64_t id = 0;
   CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
-  std::thread::id thread;  // that began it
+  std::thread::id thread{};  // that began it
   const struct Stream* origin = nullptr;
-  std::shared_ptr<Graph> graph;
-  bool owns_graph = true;  // false: cuStreamBeginCaptureToGraph
+  std::shared_ptr<Graph> graph{};
+  bool owns_graph = true;          // false: cuStreamBeginCaptureToGraph
+  std::shared_ptr<Graph> again{};  // the graph that is captured once more, node by node
+  bool to_graphics = false;        // to a command buffer: nothing ever runs what is captured
   bool invalid = false;
 };
 

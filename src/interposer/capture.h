@@ -21,6 +21,8 @@ inline CUstream PerThread(CUstream stream) {
 bool Capturing(CUstream stream);
 // Whether any stream may be.
 bool AnyCapture();
+// A capture that began on this stream is over: the stream is destroyed, for example.
+void ForgetCapture(CUstream stream);
 
 // Makes this thread's calls harmless to captures elsewhere, for as long as it lives.
 class RelaxedCapture {

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 // The binary interface of the CUDA driver as far as we look at it, written down from the CUDA
-// driver API reference (CUDA 13.0, 64-bit). Handles are opaque; what passes through us unread has
+// driver API reference (CUDA 13.5, 64-bit). Handles are opaque; what passes through us unread has
 // the type it takes on the way. The names are CUDA's own, in the global namespace, so that a hook
 // reads like the function it stands for. cuda_hooks.h declares the hooks.
 
@@ -33,6 +33,8 @@ enum CUresult : int {
   CUDA_SUCCESS = 0,
   CUDA_ERROR_OUT_OF_MEMORY = 2,
   CUDA_ERROR_NOT_READY = 600,
+  CUDA_ERROR_STREAM_CAPTURE_UNMATCHED = 903,
+  CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD = 908,
 };
 using CUstreamCallback = void (*)(CUstream stream, CUresult status, void* data);
 
@@ -206,6 +208,17 @@ struct CUDA_MEMCPY3D_BATCH_OP {
   unsigned order, flags;
 };
 static_assert(sizeof(CUDA_MEMCPY3D_BATCH_OP) == 112);
+// One copy of a batch over a fabric: an operand is a pointer (type 1) or a logical endpoint (2).
+struct CUfabricCpyOperand {
+  unsigned type;
+  unsigned long long op[2];
+};
+struct CUDA_FABRIC_COPY_BATCH_OP {
+  CUfabricCpyOperand src, dst;
+  size_t size;
+  unsigned flags;
+};
+static_assert(sizeof(CUDA_FABRIC_COPY_BATCH_OP) == 64);
 // Of a batch of decompressions: from the second pointer to the third.
 struct CUmemDecompressParams {
   size_t srcNumBytes, dstNumBytes;

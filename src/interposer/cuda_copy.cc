@@ -147,6 +147,20 @@ CUresult cuMemcpyDtoDAsync_v2_ptsz(CUdeviceptr to, CUdeviceptr from, size_t byte
   return Large(bytes, kDevice, PerThread(stream), [&] { return real(to, from, bytes, stream); });
 }
 
+CUresult cuMemcpyWithAttributesAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes,
+                                     void* attributes, CUstream stream) {
+  static constinit Real<decltype(cuMemcpyWithAttributesAsync)> real("cuMemcpyWithAttributesAsync");
+  return Large(bytes, kAny, stream, [&] { return real(to, from, bytes, attributes, stream); });
+}
+
+CUresult cuMemcpyWithAttributesAsync_ptsz(CUdeviceptr to, CUdeviceptr from, size_t bytes,
+                                          void* attributes, CUstream stream) {
+  static constinit Real<decltype(cuMemcpyWithAttributesAsync_ptsz)> real(
+      "cuMemcpyWithAttributesAsync_ptsz");
+  return Large(bytes, kAny, PerThread(stream),
+               [&] { return real(to, from, bytes, attributes, stream); });
+}
+
 CUresult cuMemcpyPeerAsync(CUdeviceptr to, CUcontext to_context, CUdeviceptr from,
                            CUcontext from_context, size_t bytes, CUstream stream) {
   static constinit Real<decltype(cuMemcpyPeerAsync)> real("cuMemcpyPeerAsync");

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Batches of copies, and of decompressions, are one piece of work each: they go by the gate if all
-// together are large, see large.h. Before CUDA 13 they also told which copy failed. Without an
-// agent: as kernels.
+// together are large, see large.h. Before CUDA 13 they also told which copy failed. What the
+// younger functions copy with attributes is described as one copy of a batch. Without an agent: as
+// kernels.
 
 #include "interposer/cuda_hooks_copy.h"
 #include "interposer/large.h"
@@ -23,6 +24,12 @@ uint64_t Bytes(const CUDA_MEMCPY3D_BATCH_OP* copies, size_t count) {
   for (size_t i = 0; copies != nullptr && i < count; ++i) {
     sum += copies[i].width * copies[i].height * copies[i].depth;
   }
+  return sum;
+}
+
+uint64_t Bytes(const CUDA_FABRIC_COPY_BATCH_OP* copies, size_t count) {
+  uint64_t sum = 0;
+  for (size_t i = 0; copies != nullptr && i < count; ++i) sum += copies[i].size;
   return sum;
 }
 
@@ -97,6 +104,34 @@ CUresult cuMemcpy3DBatchAsync_v2_ptsz(size_t count, CUDA_MEMCPY3D_BATCH_OP* copi
                                       unsigned long long flags, CUstream stream) {
   static constinit Real<decltype(cuMemcpy3DBatchAsync_v2_ptsz)> real(
       "cuMemcpy3DBatchAsync_v2_ptsz");
+  return Large(Bytes(copies, count), kAny, PerThread(stream),
+               [&] { return real(count, copies, flags, stream); });
+}
+
+CUresult cuMemcpy3DWithAttributesAsync(CUDA_MEMCPY3D_BATCH_OP* copy, unsigned long long flags,
+                                       CUstream stream) {
+  static constinit Real<decltype(cuMemcpy3DWithAttributesAsync)> real(
+      "cuMemcpy3DWithAttributesAsync");
+  return Large(Bytes(copy, 1), kAny, stream, [&] { return real(copy, flags, stream); });
+}
+
+CUresult cuMemcpy3DWithAttributesAsync_ptsz(CUDA_MEMCPY3D_BATCH_OP* copy, unsigned long long flags,
+                                            CUstream stream) {
+  static constinit Real<decltype(cuMemcpy3DWithAttributesAsync_ptsz)> real(
+      "cuMemcpy3DWithAttributesAsync_ptsz");
+  return Large(Bytes(copy, 1), kAny, PerThread(stream), [&] { return real(copy, flags, stream); });
+}
+
+CUresult cuFabricCpyBatchAsync(size_t count, CUDA_FABRIC_COPY_BATCH_OP* copies,
+                               unsigned long long flags, CUstream stream) {
+  static constinit Real<decltype(cuFabricCpyBatchAsync)> real("cuFabricCpyBatchAsync");
+  return Large(Bytes(copies, count), kAny, stream,
+               [&] { return real(count, copies, flags, stream); });
+}
+
+CUresult cuFabricCpyBatchAsync_ptsz(size_t count, CUDA_FABRIC_COPY_BATCH_OP* copies,
+                                    unsigned long long flags, CUstream stream) {
+  static constinit Real<decltype(cuFabricCpyBatchAsync_ptsz)> real("cuFabricCpyBatchAsync_ptsz");
   return Large(Bytes(copies, count), kAny, PerThread(stream),
                [&] { return real(count, copies, flags, stream); });
 }

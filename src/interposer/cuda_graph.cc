@@ -189,6 +189,14 @@ CUresult cuGraphAddNode_v2(CUgraphNode* node, CUgraph graph, const CUgraphNode* 
   return result;
 }
 
+CUresult cuGraphAddNode_v3(CUgraphNode* node, CUgraph graph, const CUgraphNode* after,
+                           const void* edges, size_t count, CUgraphNodeParams* parameters) {
+  static constinit Real<decltype(cuGraphAddNode_v3)> real("cuGraphAddNode_v3");
+  const CUresult result = real(node, graph, after, edges, count, parameters);
+  if (result == CUDA_SUCCESS && Allocates(parameters)) ExpectGraphMemory();
+  return result;
+}
+
 CUresult cuGraphInstantiate(CUgraphExec* exec, CUgraph graph, CUgraphNode* node, char* log,
                             size_t size) {
   static constinit Real<decltype(cuGraphInstantiate)> real("cuGraphInstantiate");

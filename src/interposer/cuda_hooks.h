@@ -66,6 +66,8 @@ ALIQUOT_EXPORT CUresult cuGraphAddNode(CUgraphNode*, CUgraph, const CUgraphNode*
                                        CUgraphNodeParams*);
 ALIQUOT_EXPORT CUresult cuGraphAddNode_v2(CUgraphNode*, CUgraph, const CUgraphNode*, const void*,
                                           size_t, CUgraphNodeParams*);
+ALIQUOT_EXPORT CUresult cuGraphAddNode_v3(CUgraphNode*, CUgraph, const CUgraphNode*, const void*,
+                                          size_t, CUgraphNodeParams*);
 ALIQUOT_EXPORT CUresult cuGraphInstantiate(CUgraphExec*, CUgraph, CUgraphNode*, char*, size_t);
 ALIQUOT_EXPORT CUresult cuGraphInstantiate_v2(CUgraphExec*, CUgraph, CUgraphNode*, char*, size_t);
 ALIQUOT_EXPORT CUresult cuGraphInstantiateWithFlags(CUgraphExec*, CUgraph, unsigned long long);
@@ -104,8 +106,14 @@ ALIQUOT_EXPORT CUresult cuStreamBeginCaptureToGraph(CUstream, CUgraph, const CUg
                                                     const void*, size_t, int);
 ALIQUOT_EXPORT CUresult cuStreamBeginCaptureToGraph_ptsz(CUstream, CUgraph, const CUgraphNode*,
                                                          const void*, size_t, int);
+ALIQUOT_EXPORT CUresult cuStreamBeginRecaptureToGraph(CUstream, int, CUgraph, void*, void*);
+ALIQUOT_EXPORT CUresult cuStreamBeginRecaptureToGraph_ptsz(CUstream, int, CUgraph, void*, void*);
+ALIQUOT_EXPORT CUresult cuStreamBeginCaptureToCig(CUstream, void*);
+ALIQUOT_EXPORT CUresult cuStreamBeginCaptureToCig_ptsz(CUstream, void*);
 ALIQUOT_EXPORT CUresult cuStreamEndCapture(CUstream, CUgraph*);
 ALIQUOT_EXPORT CUresult cuStreamEndCapture_ptsz(CUstream, CUgraph*);
+ALIQUOT_EXPORT CUresult cuStreamEndCaptureToCig(CUstream);
+ALIQUOT_EXPORT CUresult cuStreamEndCaptureToCig_ptsz(CUstream);
 
 // Kernels: cuda_launch.cc
 ALIQUOT_EXPORT CUresult cuLaunchKernel(CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned,
@@ -127,6 +135,8 @@ ALIQUOT_EXPORT CUresult cuLaunchGrid(CUfunction, int, int);
 ALIQUOT_EXPORT CUresult cuLaunchGridAsync(CUfunction, int, int, CUstream);
 ALIQUOT_EXPORT CUresult cuLaunchHostFunc(CUstream, CUhostFn, void*);
 ALIQUOT_EXPORT CUresult cuLaunchHostFunc_ptsz(CUstream, CUhostFn, void*);
+ALIQUOT_EXPORT CUresult cuLaunchHostFunc_v2(CUstream, CUhostFn, void*, unsigned);
+ALIQUOT_EXPORT CUresult cuLaunchHostFunc_v2_ptsz(CUstream, CUhostFn, void*, unsigned);
 ALIQUOT_EXPORT CUresult cuStreamAddCallback(CUstream, CUstreamCallback, void*, unsigned);
 ALIQUOT_EXPORT CUresult cuStreamAddCallback_ptsz(CUstream, CUstreamCallback, void*, unsigned);
 

@@ -52,6 +52,18 @@ ALIQUOT_EXPORT CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D*, CUstream);
 ALIQUOT_EXPORT CUresult cuMemcpy3DAsync_v2_ptsz(const CUDA_MEMCPY3D*, CUstream);
 ALIQUOT_EXPORT CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D*, CUstream);
 ALIQUOT_EXPORT CUresult cuMemcpy3DPeerAsync_ptsz(const CUDA_MEMCPY3D*, CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpyWithAttributesAsync(CUdeviceptr, CUdeviceptr, size_t, void*,
+                                                    CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpyWithAttributesAsync_ptsz(CUdeviceptr, CUdeviceptr, size_t, void*,
+                                                         CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpy3DWithAttributesAsync(CUDA_MEMCPY3D_BATCH_OP*, unsigned long long,
+                                                      CUstream);
+ALIQUOT_EXPORT CUresult cuMemcpy3DWithAttributesAsync_ptsz(CUDA_MEMCPY3D_BATCH_OP*,
+                                                           unsigned long long, CUstream);
+ALIQUOT_EXPORT CUresult cuFabricCpyBatchAsync(size_t, CUDA_FABRIC_COPY_BATCH_OP*,
+                                              unsigned long long, CUstream);
+ALIQUOT_EXPORT CUresult cuFabricCpyBatchAsync_ptsz(size_t, CUDA_FABRIC_COPY_BATCH_OP*,
+                                                   unsigned long long, CUstream);
 ALIQUOT_EXPORT CUresult cuMemcpyBatchAsync(CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*,
                                            size_t*, size_t, size_t*, CUstream);
 ALIQUOT_EXPORT CUresult cuMemcpyBatchAsync_ptsz(CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*,

@@ -55,11 +55,13 @@ HostCall* Wrap(const HostCall& call) {
   return wrapped;
 }
 
-template <typename Function>
-CUresult HostFunction(Function& real, CUstream stream, CUhostFn function, void* data) {
+// `mode`: of the second version, how the driver's thread waits.
+template <typename Function, typename... Mode>
+CUresult HostFunction(Function& real, CUstream stream, CUhostFn function, void* data,
+                      Mode... mode) {
   HostCall* call = function == nullptr ? nullptr : Wrap({function, nullptr, data});
-  if (call == nullptr) return real(stream, function, data);
-  const CUresult result = real(stream, &CallHost, call);
+  if (call == nullptr) return real(stream, function, data, mode...);
+  const CUresult result = real(stream, &CallHost, call, mode...);
   if (result != CUDA_SUCCESS) ::free(call);
   return result;
 }
@@ -174,6 +176,16 @@ CUresult cuLaunchHostFunc(CUstream stream, CUhostFn function, void* data) {
 CUresult cuLaunchHostFunc_ptsz(CUstream stream, CUhostFn function, void* data) {
   static constinit Real<decltype(cuLaunchHostFunc_ptsz)> real("cuLaunchHostFunc_ptsz");
   return HostFunction(real, stream, function, data);
+}
+
+CUresult cuLaunchHostFunc_v2(CUstream stream, CUhostFn function, void* data, unsigned mode) {
+  static constinit Real<decltype(cuLaunchHostFunc_v2)> real("cuLaunchHostFunc_v2");
+  return HostFunction(real, stream, function, data, mode);
+}
+
+CUresult cuLaunchHostFunc_v2_ptsz(CUstream stream, CUhostFn function, void* data, unsigned mode) {
+  static constinit Real<decltype(cuLaunchHostFunc_v2_ptsz)> real("cuLaunchHostFunc_v2_ptsz");
+  return HostFunction(real, stream, function, data, mode);
 }
 
 CUresult cuStreamAddCallback(CUstream stream, CUstreamCallback callback, void* data,

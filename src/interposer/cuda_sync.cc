@@ -4,6 +4,7 @@
 // Waiting for the GPU is never held back; afterwards it is known what is done, and pools may have
 // given memory back. Without an agent: the same.
 
+#include "interposer/capture.h"
 #include "interposer/cuda_hooks.h"
 #include "interposer/cuda_settle.h"
 #include "interposer/gate.h"
@@ -84,11 +85,13 @@ CUresult cuEventQuery(CUevent event) {
 CUresult cuStreamDestroy(CUstream stream) {
   static constinit Real<decltype(cuStreamDestroy)> real("cuStreamDestroy");
   ForgetStream(stream);
+  ForgetCapture(stream);
   return real(stream);
 }
 
 CUresult cuStreamDestroy_v2(CUstream stream) {
   static constinit Real<decltype(cuStreamDestroy_v2)> real("cuStreamDestroy_v2");
   ForgetStream(stream);
+  ForgetCapture(stream);
   return real(stream);
 }

@@ -187,15 +187,55 @@ TEST_F(GateTest, EveryWayToSubmitWorkGoesByTheGate) {
     agent_->SetGate(0);
     EXPECT_TRUE(Eventually([&] { return Read(Gpu().waiting) == 0; }));
   }
-  EXPECT_EQ(held, 4 + 2 * 45);
-  EXPECT_EQ(free, 2 * 13);
+  EXPECT_EQ(held, 4 + 2 * 48);
+  EXPECT_EQ(free, 2 * 14);
 }
 
 TEST_F(GateTest, CallbacksPassAClosedGate) {
   Begin();
   agent_->SetGate(ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED);
-  Do("callback");
+  Do("callback 1");
+  Do("callback 2");
   EXPECT_EQ(Read(status_->gate_time_outs), 0u);
+  EXPECT_EQ(Read(Gpu().waited_ns), 0u);
+}
+
+TEST_F(GateTest, ARecaptureIsACapture) {
+  Begin();
+  agent_->SetGate(ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED);
+  Do("capture 5");
+  Do("again 5");
+  EXPECT_EQ(Read(status_->capturing), 0u);
+  EXPECT_EQ(Read(Gpu().launches), 0u);
+}
+
+// What is recorded for a graphics API to run is no work yet, and nothing of ours comes in between;
+// cuStreamIsCapturing does not tell.
+TEST_F(GateTest, CapturesToCommandBuffersPassAClosedGate) {
+  Begin();
+  Do("graphics");
+  agent_->SetGate(ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED);
+  for (const char* end : {"submit", "drop"}) {
+    Do("buffer 5");
+    EXPECT_EQ(Read(status_->capturing), 1u);
+    EXPECT_EQ(Read(Gpu().launches), 0u);
+    Do(end);
+    EXPECT_EQ(Read(status_->capturing), 0u);
+  }
+  child_->Say("launch 1 10");
+  ASSERT_TRUE(Waiting());
+  agent_->SetGate(0);
+  EXPECT_EQ(child_->Hear(), "launch");
+}
+
+TEST_F(GateTest, ACaptureEndsWithItsStream) {
+  Begin();
+  Do("begin");
+  EXPECT_EQ(Read(status_->capturing), 1u);
+  Do("drop");
+  EXPECT_EQ(Read(status_->capturing), 0u);
+  Do("capture 5");
+  EXPECT_EQ(Read(status_->capturing), 0u);
 }
 
 TEST_F(GateTest, AnAgentWithoutHeartbeatIsPassed) {

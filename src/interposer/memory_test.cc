@@ -142,7 +142,8 @@ TEST_F(MemoryTest, WhatIsInAContextGoesWithIt) {
 }
 
 TEST_F(MemoryTest, GraphsAreChargedWhenLaunched) {
-  for (const char* how : {"built", "captured"}) {
+  for (const char* how : {"captured", "cuGraphAddMemAllocNode", "cuGraphAddNode",
+                          "cuGraphAddNode_v2", "cuGraphAddNode_v3"}) {
     SCOPED_TRACE(how);
     agent_.reset();
     StartAgent(Options(4 * kGiB));

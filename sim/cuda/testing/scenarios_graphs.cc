@@ -78,6 +78,71 @@ void Nodes() {
   EXPECT_OK(Cu("cuGraphDestroy", graph));
 }
 
+// Nodes of every kind by the functions that add any, each version one after the other.
+void AnyNodes() {
+  Start();
+  const CUdeviceptr words = Words();
+  CUgraph graph = nullptr;
+  EXPECT_OK(Cu("cuGraphCreate", &graph, 0u));
+  CUgraphNode last = nullptr;
+  const CUgraphEdgeData edge{};
+  int turn = 0;
+  const auto add = [&](CUgraphNodeParams* parameters) {
+    const CUgraphNode before = last;
+    const CUgraphNode* after = before == nullptr ? kNoNodes : &before;
+    const size_t count = before == nullptr ? 0 : 1;
+    if (turn == 0) return Cu("cuGraphAddNode", &last, graph, after, count, parameters);
+    return Cu(turn == 1 ? "cuGraphAddNode_v2" : "cuGraphAddNode_v3", &last, graph, after,
+              count == 0 ? nullptr : &edge, count, parameters);
+  };
+  for (turn = 0; turn < 3; ++turn) {
+    CUgraphNodeParams node{};
+    node.type = CU_GRAPH_NODE_TYPE_MEM_ALLOC;
+    node.alloc.poolProps.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
+    node.alloc.poolProps.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0};
+    node.alloc.bytesize = 64;
+    EXPECT_OK(add(&node));
+    const CUdeviceptr scratch = node.alloc.dptr;
+    node = {};
+    node.type = CU_GRAPH_NODE_TYPE_MEMSET;
+    node.memset = {scratch, 0, 5, 4, 1, 1};
+    EXPECT_OK(add(&node));
+    CUdeviceptr address = scratch;
+    std::uint32_t amount = 2;
+    void* parameters[] = {&address, &amount};
+    node = {};
+    node.type = CU_GRAPH_NODE_TYPE_KERNEL;
+    node.kernel = AddParameters(parameters);
+    EXPECT_OK(add(&node));
+    node = {};
+    node.type = CU_GRAPH_NODE_TYPE_MEMCPY;
+    CUDA_MEMCPY3D& box = node.memcpy.copyParams;
+    box.srcMemoryType = box.dstMemoryType = CU_MEMORYTYPE_DEVICE;
+    box.srcDevice = scratch;
+    box.dstDevice = words + 4 * static_cast<CUdeviceptr>(turn);
+    box.WidthInBytes = 4;
+    box.Height = box.Depth = 1;
+    EXPECT_OK(add(&node));
+    node = {};
+    node.type = CU_GRAPH_NODE_TYPE_HOST;
+    node.host = {[](void*) { ++calls; }, nullptr};
+    EXPECT_OK(add(&node));
+    node = {};
+    node.type = CU_GRAPH_NODE_TYPE_MEM_FREE;
+    node.free = scratch;
+    EXPECT_OK(add(&node));
+    node = {};
+    node.type = CU_GRAPH_NODE_TYPE_EMPTY;
+    EXPECT_OK(add(&node));
+    node.type = static_cast<CUgraphNodeType>(13);  // conditional
+    EXPECT_IS(add(&node), 801);
+  }
+  EXPECT_OK(Cu("cuGraphLaunch", Instantiate(graph), CUstream{}));
+  EXPECT_OK(Cu("cuCtxSynchronize"));
+  EXPECT_IS(calls.load(), 3);
+  for (CUdeviceptr i = 0; i < 3; ++i) EXPECT_IS(ReadWord(words + 4 * i), 7);
+}
+
 void Allocations() {
   Start();
   const std::uint64_t before = Memory().free;
@@ -139,6 +204,68 @@ void Capture() {
   EXPECT_IS(ReadWord(words + 4), 20);
 }
 
+// A graph that is captured again does what was captured last, by the nodes that it had.
+void Recapture() {
+  Start();
+  const CUfunction add = Kernel("add");
+  const CUdeviceptr words = Words();
+  CUstream stream = nullptr;
+  EXPECT_OK(Cu("cuStreamCreate", &stream, 1u));
+  CUgraph graph = nullptr, again = nullptr;
+  EXPECT_OK(Cu("cuStreamBeginCapture_v2", stream, 0));
+  EXPECT_OK(LaunchAdd(add, words, 1, stream));
+  EXPECT_OK(LaunchAdd(add, words, 1, stream));
+  EXPECT_OK(Cu("cuStreamEndCapture", stream, &graph));
+  CUgraphNode before[2] = {}, after[2] = {};
+  size_t count = 2;
+  EXPECT_OK(Cu("cuGraphGetNodes", graph, &before[0], &count));
+  void* const nothing = nullptr;
+  EXPECT_OK(Cu("cuStreamBeginRecaptureToGraph", stream, 0, graph, nothing, nothing));
+  EXPECT_OK(LaunchAdd(add, words, 10, stream));
+  EXPECT_OK(LaunchAdd(add, words, 20, stream));
+  EXPECT_OK(Cu("cuStreamEndCapture", stream, &again));
+  EXPECT_IS(again == graph, true);
+  EXPECT_OK(Cu("cuGraphGetNodes", graph, &after[0], &count));
+  EXPECT_IS(before[0] == after[0] && before[1] == after[1], true);
+  EXPECT_OK(Cu("cuGraphLaunch", Instantiate(graph), stream));
+  EXPECT_OK(Cu("cuStreamSynchronize", stream));
+  EXPECT_IS(ReadWord(words), 30);
+  // Another graph altogether.
+  EXPECT_OK(Cu("cuStreamBeginRecaptureToGraph", stream, 0, graph, nothing, nothing));
+  EXPECT_OK(LaunchAdd(add, words, 1, stream));
+  EXPECT_IS(Cu("cuStreamEndCapture", stream, &again), 918);
+}
+
+// What is captured to a command buffer never runs here, where nobody submits one.
+void CaptureToGraphics() {
+  Start();
+  int blob = 0;
+  CUstreamCigCaptureParams to{reinterpret_cast<CUstreamCigParam*>(&blob)};
+  CUstream stream = nullptr;
+  EXPECT_OK(Cu("cuStreamCreate", &stream, 1u));
+  EXPECT_IS(Cu("cuStreamBeginCaptureToCig", stream, &to), 201);  // not in every context
+  CUctxCreateParams parameters{nullptr, 0, reinterpret_cast<CUctxCigParam*>(&blob)};
+  CUcontext context = nullptr;
+  EXPECT_OK(Cu("cuCtxCreate_v4", &context, &parameters, 0u, CUdevice{0}));
+  const CUfunction add = Kernel("add");
+  const CUdeviceptr words = Words();
+  EXPECT_OK(Cu("cuStreamCreate", &stream, 1u));
+  EXPECT_IS(Cu("cuStreamEndCaptureToCig", stream), 1);
+  EXPECT_OK(Cu("cuStreamBeginCaptureToCig", stream, &to));
+  EXPECT_OK(LaunchAdd(add, words, 1, stream));
+  const CUhostFn none = [](void*) {};
+  EXPECT_IS(Cu("cuLaunchHostFunc", stream, none, static_cast<void*>(nullptr)), 801);
+  CUstreamCaptureStatus status{};
+  EXPECT_OK(Cu("cuStreamIsCapturing", stream, &status));
+  EXPECT_IS(status, 0);
+  CUgraph graph = nullptr;
+  EXPECT_IS(Cu("cuStreamEndCapture", stream, &graph), 1);
+  EXPECT_OK(Cu("cuStreamEndCaptureToCig", stream));
+  EXPECT_OK(LaunchAdd(add, words, 2, stream));
+  EXPECT_OK(Cu("cuStreamSynchronize", stream));
+  EXPECT_IS(ReadWord(words), 2);
+}
+
 // What a real driver answers when a program does in a capture what it must not.
 void CaptureErrors() {
   Start();
@@ -179,6 +306,9 @@ void CaptureErrors() {
 
 bool PlayGraphs(const std::string& name, const Arguments&) {
   if (name == "graph-nodes") return Nodes(), true;
+  if (name == "graph-any-nodes") return AnyNodes(), true;
+  if (name == "recapture") return Recapture(), true;
+  if (name == "capture-to-graphics") return CaptureToGraphics(), true;
   if (name == "graph-allocations") return Allocations(), true;
   if (name == "capture") return Capture(), true;
   if (name == "capture-errors") return CaptureErrors(), true;

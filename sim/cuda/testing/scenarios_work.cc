@@ -182,8 +182,11 @@ void HostFunctions() {
   EXPECT_OK(LaunchAdd(Kernel("add"), word, 1, stream));
   const CUstreamCallback callback = [](CUstream, CUresult, void*) { calls += 10; };
   EXPECT_OK(Cu("cuStreamAddCallback", stream, callback, static_cast<void*>(nullptr), 0u));
+  void* const data = &amount;
+  EXPECT_OK(Cu("cuLaunchHostFunc_v2", stream, slow, data, 1u));
+  EXPECT_IS(Cu("cuLaunchHostFunc_v2", stream, slow, data, 2u), 1);
   EXPECT_OK(Cu("cuStreamSynchronize", stream));
-  EXPECT_IS(calls.load(), 13);
+  EXPECT_IS(calls.load(), 16);
   EXPECT_IS(ReadWord(word), 2);
   // A stream waits for a value that another writes.
   const CUstream other = MakeStream(1);

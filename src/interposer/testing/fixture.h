@@ -35,8 +35,12 @@ class InterposerTest : public ::testing::Test {
     directory_ = name;
     std::filesystem::create_directory(directory_ + "/grant");
     std::filesystem::create_directory(directory_ + "/state");
+    WriteNode("13.0");
+  }
+  // The node, with a driver for programs of this version of CUDA.
+  void WriteNode(const std::string& cuda) const {
     std::ofstream(directory_ + "/node.yaml")
-        << "name: interposer-test\ndriver: \"580.159.04\"\ncuda: \"13.0\"\n"
+        << "name: interposer-test\ndriver: \"580.159.04\"\ncuda: \"" << cuda << "\"\n"
         << "gpus:\n- product: H200\n  uuid: " << kUuid << "\n";
   }
   void TearDown() override {

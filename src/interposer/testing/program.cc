@@ -40,13 +40,15 @@ void Caught(const Arguments& paths) {
   }
 }
 
+void* Look(const char* name, int version, cuuint64_t flags, int* status) {
+  void* function = nullptr;
+  Cu("cuGetProcAddress_v2", name, &function, version, flags, status);
+  return function;
+}
+
 void ProcAddress() {
   EXPECT_OK(Cu("cuInit", 0u));
-  const auto look = [](const char* name, int version, cuuint64_t flags, int* status) {
-    void* function = nullptr;
-    Cu("cuGetProcAddress_v2", name, &function, version, flags, status);
-    return function;
-  };
+  const auto look = Look;
   int status = -1;
   // Version and default stream decide, and what they decide for is our function.
   EXPECT_IS(look("cuMemAlloc", 3020, 0, &status) == Symbol("cuMemAlloc_v2"), true);
@@ -70,12 +72,42 @@ void ProcAddress() {
   EXPECT_IS(look("cuMemAllocAsync", 10000, 0, &status) == nullptr, true);
   EXPECT_IS(status, 2);
   EXPECT_IS(look("cuMemAlloc_v2", 12000, 0, &status) == nullptr, true);
+  // What we export and this driver is too old for is not there by its name.
+  EXPECT_IS(look("cuMemcpyWithAttributesAsync", 13000, 0, &status) == nullptr, true);
+  EXPECT_IS(status, 1);
+  EXPECT_IS(look("cuGraphAddNode", 13000, 0, &status) == Symbol("cuGraphAddNode_v2"), true);
   void* function = nullptr;
   EXPECT_OK(Cu("cuGetProcAddress", "cuMemFree", &function, 12000, cuuint64_t{0}));
   EXPECT_IS(function == Symbol("cuMemFree_v2"), true);
   EXPECT_IS(
       Cu("cuGetProcAddress", static_cast<const char*>(nullptr), &function, 12000, cuuint64_t{0}),
       1);
+}
+
+// A driver for CUDA 13.5: what it has beyond 580 and gives the GPU work, memory or captures is our
+// function, by name, version and default stream. cuGraphGetId stands for what it lacks all the
+// same.
+void ProcAddressYoung() {
+  EXPECT_OK(Cu("cuInit", 0u));
+  int status = -1;
+  EXPECT_IS(Look("cuGraphAddNode", 13040, 0, &status) == Symbol("cuGraphAddNode_v3"), true);
+  EXPECT_IS(Look("cuGraphAddNode", 13030, 0, &status) == Symbol("cuGraphAddNode_v2"), true);
+  EXPECT_IS(Look("cuLaunchHostFunc", 13050, 0, &status) == Symbol("cuLaunchHostFunc_v2"), true);
+  EXPECT_IS(Look("cuLaunchHostFunc", 13050, 2, &status) == Symbol("cuLaunchHostFunc_v2_ptsz"),
+            true);
+  EXPECT_IS(Look("cuLaunchHostFunc", 13000, 0, &status) == Symbol("cuLaunchHostFunc"), true);
+  for (const std::string name :
+       {"cuFabricCpyBatchAsync", "cuMemcpyWithAttributesAsync", "cuMemcpy3DWithAttributesAsync",
+        "cuStreamBeginRecaptureToGraph", "cuStreamBeginCaptureToCig", "cuStreamEndCaptureToCig"}) {
+    const std::string per_thread = name + "_ptsz";
+    EXPECT_IS(Look(name.c_str(), 13050, 0, &status) == Symbol(name.c_str()), true);
+    EXPECT_IS(Look(name.c_str(), 13050, 2, &status) == Symbol(per_thread.c_str()), true);
+    EXPECT_IS(status, 0);
+  }
+  EXPECT_IS(Look("cuGraphGetId", 13050, 0, &status) == nullptr, true);
+  EXPECT_IS(status, 1);
+  unsigned id = 0;
+  EXPECT_IS(Cu("cuGraphGetId", CUgraph{}, &id), CUDA_ERROR_NOT_SUPPORTED);
 }
 
 // Opened, used and closed again and again; what it left behind still works.
@@ -138,6 +170,7 @@ void Tamper() {
 bool PlayLoading(const std::string& name, const Arguments& arguments) {
   if (name == "caught") return Caught(arguments), true;
   if (name == "proc-address") return ProcAddress(), true;
+  if (name == "proc-address-young") return ProcAddressYoung(), true;
   if (name == "reload") return Reload(arguments), true;
   if (name == "fork") return Fork(), true;
   if (name == "tamper") return Tamper(), true;

@@ -146,23 +146,33 @@ CUgraph CapturedGraph(std::size_t bytes) {
   return graph;
 }
 
-CUgraph BuiltGraph(std::size_t bytes) {
+// By the function of this name: that for allocations, or one for any node.
+CUgraph BuiltGraph(std::size_t bytes, const std::string& function) {
+  constexpr CUgraphNode* kNoNodes = nullptr;
   CUgraph graph = nullptr;
   CUgraphNode node = nullptr;
   CUgraphNode last = nullptr;
   EXPECT_OK(Cu("cuGraphCreate", &graph, 0u));
-  CUDA_MEM_ALLOC_NODE_PARAMS parameters{};
+  CUgraphNodeParams any{};
+  any.type = CU_GRAPH_NODE_TYPE_MEM_ALLOC;
+  CUDA_MEM_ALLOC_NODE_PARAMS& parameters = any.alloc;
   parameters.poolProps.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
   parameters.poolProps.location = {CU_MEM_LOCATION_TYPE_DEVICE, 0};
   parameters.bytesize = bytes;
-  EXPECT_OK(Cu("cuGraphAddMemAllocNode", &node, graph, static_cast<CUgraphNode*>(nullptr),
-               std::size_t{0}, &parameters));
+  if (function == "cuGraphAddMemAllocNode") {
+    EXPECT_OK(Cu("cuGraphAddMemAllocNode", &node, graph, kNoNodes, std::size_t{0}, &parameters));
+  } else if (function == "cuGraphAddNode") {
+    EXPECT_OK(Cu("cuGraphAddNode", &node, graph, kNoNodes, std::size_t{0}, &any));
+  } else {
+    EXPECT_OK(Cu(function.c_str(), &node, graph, kNoNodes,
+                 static_cast<const CUgraphEdgeData*>(nullptr), std::size_t{0}, &any));
+  }
   EXPECT_OK(Cu("cuGraphAddMemFreeNode", &last, graph, &node, std::size_t{1}, parameters.dptr));
   return graph;
 }
 
-// "graphs built" and "graphs captured": a graph's memory comes with its launch, and stays until it
-// is trimmed. One that does not fit is refused.
+// "graphs captured", or "graphs" and the function that adds the allocation: a graph's memory comes
+// with its launch, and stays until it is trimmed. One that does not fit is refused.
 CUresult LaunchGraph(CUgraph graph) {
   CUgraphExec exec = nullptr;
   EXPECT_OK(Cu("cuGraphInstantiateWithFlags", &exec, graph, 0ull));
@@ -176,7 +186,9 @@ CUresult LaunchGraph(CUgraph graph) {
 
 void Graphs(const Arguments& arguments) {
   Start();
-  const auto make = arguments[0] == "captured" ? CapturedGraph : BuiltGraph;
+  const auto make = [&](std::size_t bytes) {
+    return arguments[0] == "captured" ? CapturedGraph(bytes) : BuiltGraph(bytes, arguments[0]);
+  };
   EXPECT_OK(LaunchGraph(make(1024 * kMiB)));
   Say("launched");
   Hear();

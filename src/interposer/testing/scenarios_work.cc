@@ -22,7 +22,13 @@ namespace {
 //   hold              the stream goes no further until SIGUSR1 comes
 //   capture COUNT     captures so many kernels of 100 us, and instantiates the graph
 //   graph             launches it
-//   callback          a host function that asks for a launch; answers what it got
+//   again COUNT       captures the graph of `capture` once more, with so many kernels
+//   graphics          from now on in a context for graphics, on another stream
+//   buffer COUNT      captures so many kernels to a command buffer, and leaves the capture open
+//   submit            ends that capture
+//   begin             begins a capture
+//   drop              destroys the stream in the middle of a capture, and makes another
+//   callback VERSION  a host function that launches a kernel
 //   calls             answers with what EveryCall has: "NAME held" or "NAME free", and ";"
 //   call INDEX        makes one of them
 class Worker {
@@ -50,8 +56,14 @@ class Worker {
     if (what == "query") Query(count != 0);
     if (what == "hold") Hold();
     if (what == "capture") Capture(count);
+    if (what == "again") CaptureAgain(count);
+    if (what == "graphics") UseGraphics();
+    if (what == "buffer") CaptureToBuffer(count);
+    if (what == "submit") EXPECT_OK(Cu("cuStreamEndCaptureToCig", stream_));
+    if (what == "begin") EXPECT_OK(Cu("cuStreamBeginCapture_v2", stream_, 2));
+    if (what == "drop") Drop();
     if (what == "graph") EXPECT_OK(Cu("cuGraphLaunch", exec_, stream_));
-    if (what == "callback") Callback();
+    if (what == "callback") Callback(count);
     if (what == "calls") return Say(Calls());
     if (what == "call") Make(EveryCall(spin_, memory_, stream_).at(count));
     Say(what);
@@ -116,19 +128,49 @@ class Worker {
     EXPECT_IS(ReadWord(to[3]) & 0xff, way + 1);
   }
   void Capture(unsigned count) {
-    CUgraph graph = nullptr;
     EXPECT_OK(Cu("cuStreamBeginCapture_v2", stream_, 0));
     Launch(stream_, count, 100);
-    EXPECT_OK(Cu("cuStreamEndCapture", stream_, &graph));
-    EXPECT_OK(Cu("cuGraphInstantiateWithFlags", &exec_, graph, 0ull));
+    EXPECT_OK(Cu("cuStreamEndCapture", stream_, &graph_));
+    EXPECT_OK(Cu("cuGraphInstantiateWithFlags", &exec_, graph_, 0ull));
   }
-  void Callback() {
+  void CaptureAgain(unsigned count) {
+    void* const nothing = nullptr;
+    EXPECT_OK(Cu("cuStreamBeginRecaptureToGraph", stream_, 0, graph_, nothing, nothing));
+    Launch(stream_, count, 100);
+    EXPECT_OK(Cu("cuStreamEndCapture", stream_, &graph_));
+  }
+  void UseGraphics() {
+    static int blob = 0;
+    CUctxCreateParams parameters{nullptr, 0, reinterpret_cast<CUctxCigParam*>(&blob)};
+    CUcontext context = nullptr;
+    EXPECT_OK(Cu("cuCtxCreate_v4", &context, &parameters, 0u, CUdevice{0}));
+    EXPECT_OK(Cu("cuModuleGetFunction", &spin_, LoadKernels(), "spin"));
+    EXPECT_OK(Cu("cuStreamCreate", &stream_, 1u));
+  }
+  void CaptureToBuffer(unsigned count) {
+    static int blob = 0;
+    CUstreamCigCaptureParams to{reinterpret_cast<CUstreamCigParam*>(&blob)};
+    EXPECT_OK(Cu("cuStreamBeginCaptureToCig", stream_, &to));
+    Launch(stream_, count, 100);
+  }
+  void Drop() {
+    EXPECT_OK(Cu("cuStreamDestroy_v2", stream_));
+    EXPECT_OK(Cu("cuStreamCreate", &stream_, 1u));
+  }
+  void Callback(unsigned version) {
     static Worker* self = this;
-    EXPECT_OK(Cu("cuLaunchHostFunc", stream_, static_cast<CUhostFn>([](void*) {
-                   self->called_ = LaunchSpin(self->spin_, 1000, self->stream_);
-                 }),
-                 static_cast<void*>(nullptr)));
+    // The driver's thread has no context of its own.
+    static const CUhostFn launch = [](void* context) {
+      EXPECT_OK(Cu("cuCtxSetCurrent", static_cast<CUcontext>(context)));
+      self->called_ = LaunchSpin(self->spin_, 1000, self->stream_);
+    };
+    CUcontext context = nullptr;
+    EXPECT_OK(Cu("cuCtxGetCurrent", &context));
+    void* const data = context;
+    EXPECT_OK(version == 2 ? Cu("cuLaunchHostFunc_v2", stream_, launch, data, 0u)
+                           : Cu("cuLaunchHostFunc", stream_, launch, data));
     EXPECT_OK(Cu("cuStreamSynchronize", stream_));
+    EXPECT_OK(called_);
   }
   std::string Calls() {
     std::string list;
@@ -147,6 +189,7 @@ class Worker {
   CUfunction spin_ = nullptr;
   CUstream stream_ = nullptr;
   CUdeviceptr memory_ = 0;
+  CUgraph graph_ = nullptr;
   CUgraphExec exec_ = nullptr;
   CUresult called_ = CUDA_SUCCESS;
 };

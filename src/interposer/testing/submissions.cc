@@ -18,6 +18,15 @@ struct LaunchOnDevice {
   CUstream stream;
   void** parameters;
 };
+struct FabricCopy {
+  struct {
+    unsigned type;
+    CUdeviceptr address;
+    int location[2];
+  } from, to;
+  std::size_t size;
+  unsigned flags;
+};
 struct Decompression {
   std::size_t from_bytes, to_bytes;
   unsigned* written;
@@ -26,7 +35,8 @@ struct Decompression {
   int algorithm;
   char padding[20];
 };
-static_assert(sizeof(LaunchOnDevice) == 56 && sizeof(Decompression) == 64);
+static_assert(sizeof(LaunchOnDevice) == 56 && sizeof(Decompression) == 64 &&
+              sizeof(FabricCopy) == 64);
 
 // What the calls point to; lives as long as the program.
 struct Data {
@@ -38,12 +48,13 @@ struct Data {
   CUDA_MEMCPY2D box2 = {};
   CUDA_MEMCPY3D box3 = {};
   CUDA_MEMCPY3D_PEER box_peer = {};
-  CUDA_MEMCPY3D_BATCH_OP boxes[2] = {};
+  CUDA_MEMCPY3D_BATCH_OP boxes[2] = {}, large_box = {};
   CUdeviceptr from[2] = {}, to[2] = {};
   std::size_t sizes[2] = {kLarge / 2, kLarge / 2};
   char attributes[32] = {};
   std::size_t place = 0, failed = 0;
   Decompression pieces[1] = {};
+  FabricCopy fabric[2] = {};
   CUarray array = nullptr, other_array = nullptr;
   CUgraphExec graph = nullptr;
   CUevent event = nullptr;
@@ -108,7 +119,10 @@ class Calls {
       data_.boxes[i].height = 2;
       data_.boxes[i].depth = 1;
     }
+    data_.large_box = data_.boxes[0];
+    data_.large_box.depth = 2;
     data_.pieces[0].to_bytes = kLarge;
+    data_.fabric[0].size = data_.fabric[1].size = kLarge / 2;
     const CUDA_ARRAY_DESCRIPTOR line{kLarge / 16, 0, static_cast<CUarray_format>(0x20), 4};
     EXPECT_OK(Cu("cuArrayCreate_v2", &data_.array, &line));
     EXPECT_OK(Cu("cuArrayCreate_v2", &data_.other_array, &line));
@@ -150,6 +164,8 @@ class Calls {
     Held("cuMemcpyHtoDAsync_v2" + async_, to_, from_host, kLarge, stream_);
     Held("cuMemcpyDtoHAsync_v2" + async_, host, from_, kLarge, stream_);
     Held("cuMemcpyDtoDAsync_v2" + async_, to_, from_, kLarge, stream_);
+    Held("cuMemcpyWithAttributesAsync" + async_, to_, from_, kLarge,
+         static_cast<void*>(data_.attributes), stream_);
     Held("cuMemcpyPeerAsync" + async_, to_, context_, from_, context_, kLarge, stream_);
   }
 
@@ -177,6 +193,8 @@ class Calls {
          one, stream_);
     Held("cuMemcpy3DBatchAsync" + async_, two, boxes, &data_.failed, 0ull, stream_);
     Held("cuMemcpy3DBatchAsync_v2" + async_, two, boxes, 0ull, stream_);
+    Held("cuMemcpy3DWithAttributesAsync" + async_, &data_.large_box, 0ull, stream_);
+    Held("cuFabricCpyBatchAsync" + async_, two, &data_.fabric[0], 0ull, stream_);
     Held("cuMemBatchDecompressAsync" + async_, &data_.pieces[0], one, 0u, &data_.failed, stream_);
   }
 
@@ -224,6 +242,8 @@ class Calls {
     Add(false, "cuGraphUpload" + async_, data_.graph, stream_);
     Add(false, "cuLaunchHostFunc" + async_, stream_, static_cast<CUhostFn>([](void*) {}),
         static_cast<void*>(nullptr));
+    Add(false, "cuLaunchHostFunc_v2" + async_, stream_, static_cast<CUhostFn>([](void*) {}),
+        static_cast<void*>(nullptr), 0u);
     Add(false, "cuStreamSynchronize" + async_, stream_);
     Add(false, "cuStreamQuery" + async_, stream_);
     all.push_back({"cuMemAllocAsync" + async_, false, [this, async = async_] {
