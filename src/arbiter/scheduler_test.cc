@@ -391,6 +391,36 @@ TEST(SchedulerTest, DeathOfTheHolderPassesItsTurnOnAtOnce) {
   EXPECT_GE(Seconds(model.Busy(1 - holder) - other), 0.175);  // two processes: hardware slices
 }
 
+// What is left of a tenant's work, when all of its processes stop, is soon done with.
+TEST(SchedulerTest, ASiblingGoesOnWhereTheHolderStops) {
+  Scheduler scheduler;
+  scheduler.SetTenant(0, Weight(1));
+  scheduler.SetTenant(1, Weight(1));
+  scheduler.AddProcess(0, 0);
+  scheduler.AddProcess(1, 1);
+  scheduler.AddProcess(2, 1);
+  Nanos now{0};
+  const auto step = [&](Nanos span, std::optional<std::uint64_t> stopped) {
+    for (std::uint64_t id = 0; id < 3; ++id) {
+      ProcessSample sample;
+      sample.want = id != stopped;
+      sample.in_flight = sample.want && scheduler.GateOf(id).open;
+      scheduler.Observe(id, sample);
+    }
+    scheduler.Step(now += span);
+  };
+  const auto turn = [&] { return scheduler.turn().value_or(0); };
+  while (now < milliseconds(100) || turn() != 0) step(microseconds(100), std::nullopt);
+  while (turn() == 0) step(microseconds(100), std::nullopt);
+  const std::uint64_t holder = scheduler.GateOf(1).open ? 1 : 2;
+  ASSERT_TRUE(scheduler.GateOf(holder).open);
+  step(microseconds(10), holder);
+  step(microseconds(40), holder);
+  EXPECT_FALSE(scheduler.GateOf(3 - holder).open);
+  step(microseconds(20), holder);
+  EXPECT_TRUE(scheduler.GateOf(3 - holder).open);
+}
+
 TEST(SchedulerTest, WeightsChangeWhileRunning) {
   const std::vector<Load> loads = {Async(0), Async(1)};
   Scheduler scheduler;

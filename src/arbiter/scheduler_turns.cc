@@ -211,8 +211,9 @@ void Scheduler::ChooseTurn(int level) {
   }
   const std::optional<ProcessId> next = Pick(level, holder_);
   if (!next) return;
-  const bool gone =
-      (holder_idle_ && now_ - *holder_idle_ >= tuning_.grace) || MustYield(holder, level);
+  // Between processes of one tenant nothing is lost to others by a turn that ends too soon.
+  const Nanos grace = processes_.at(*next).tenant == holder.tenant ? tuning_.bridge : tuning_.grace;
+  const bool gone = (holder_idle_ && now_ - *holder_idle_ >= grace) || MustYield(holder, level);
   if (led_ == holder.tenant && !holder_idle_) return;
   if (!gone && now_ - turn_start_ < TurnOf(*holder_)) return;
   if (!gone && Before(holder, processes_.at(*next))) {

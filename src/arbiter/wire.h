@@ -72,9 +72,8 @@ typedef struct aliquot_memory {
                              without their unused credit, overhead seen by NVML, debts of the dead */
   uint64_t held;          /* the agent's idea of what this process holds, credit included */
   uint64_t physical_free; /* on the GPU; UINT64_MAX: unknown */
-  uint64_t
-      credit_target; /* unused credit this process may keep; 0: every allocation is asked for */
-  uint64_t offline;  /* further bytes this process may take while the agent is gone */
+  uint64_t credit_target; /* unused credit the process may keep; 0: all allocations are asked for */
+  uint64_t offline;       /* further bytes this process may take while the agent is gone */
   uint64_t physical_total; /* of the GPU */
 } aliquot_memory;
 
@@ -97,8 +96,7 @@ typedef struct aliquot_control {
   uint64_t process_id;  /* of the session, unique while this agent runs */
   uint64_t agent_epoch; /* another value after every start of the agent */
   uint32_t policy;
-  uint32_t stall_ms; /* a launch that waits for the cap alone passes after so long without any
-                        progress of the work in flight; 0: it does not */
+  uint32_t stall_ms; /* waits for the cap pass after so long without progress; 0: not before */
   uint32_t reserved0[6];
   /* line 1: the only word a lone tenant reads. 0: no gate of this process has a low bit set. The
      agent sets it before it closes or shares a gate, and clears it after all are free again. */
