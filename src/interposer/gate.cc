@@ -15,6 +15,7 @@ constexpr uint64_t kMillisecond = 1000 * kMicrosecond;
 constexpr uint64_t kDefaultMarkerNs = 250 * kMicrosecond;
 // Work that was never measured may be long: at most so many pieces of it in flight.
 constexpr uint64_t kUnknownPart = 4;
+constexpr uint64_t kUnknownEveryNs = 10 * kMillisecond;  // once they seem to be stalled
 // Waiting for work in flight: this long by looking again and again, then in naps.
 constexpr uint64_t kSpinNs = 20 * kMicrosecond;
 constexpr uint64_t kShortestNapNs = 20 * kMicrosecond;
@@ -135,9 +136,10 @@ void CountPass(unsigned gpu, bool stale, Verdict verdict) {
 
 // Whether a launch need not wait for the cap any longer: what is in flight did not get on in four
 // times as long as it should take, with the gate open. So it waits for somebody else, perhaps for
-// this very thread. The more is in flight, the longer that takes.
+// this very thread. The more is in flight, the longer that takes. A launch that was never measured
+// may be what takes so long: of those only one passes in a while.
 //   looked_at: when this thread last asked.
-bool Stalled(unsigned gpu, Verdict verdict, uint64_t now, uint64_t* looked_at) {
+bool Stalled(unsigned gpu, Verdict verdict, bool measured, uint64_t now, uint64_t* looked_at) {
   Progress* progress = &g_progress[gpu];
   const uint64_t last = __atomic_exchange_n(&progress->looked_at, now, __ATOMIC_RELAXED);
   const uint64_t passed = Less(now, Max(last, *looked_at));
@@ -147,13 +149,16 @@ bool Stalled(unsigned gpu, Verdict verdict, uint64_t now, uint64_t* looked_at) {
   const uint64_t none = Add(&progress->none_ns, passed) + passed;
   if (none < Max(bound, 4 * InFlight(gpu, now))) return false;
   const uint64_t written = MarkersWritten(gpu);
-  if (__atomic_exchange_n(&progress->written, written, __ATOMIC_RELAXED) == written) return true;
-  Store(&progress->none_ns, uint64_t{0});
-  return false;
+  if (__atomic_exchange_n(&progress->written, written, __ATOMIC_RELAXED) != written) {
+    Store(&progress->none_ns, uint64_t{0});
+    return false;
+  }
+  if (!measured) Store(&progress->none_ns, Less(none, kUnknownEveryNs));
+  return true;
 }
 
 // Returns when the work may go.
-ALIQUOT_COLD void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate) {
+ALIQUOT_COLD void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate, bool measured) {
   const uint64_t start = NowNs();
   uint64_t above = 0;
   uint64_t now = start;
@@ -164,7 +169,7 @@ ALIQUOT_COLD void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate) {
   FlushMarker(gpu, stream);
   Add(&Status()->gpu[gpu].waiting, 1u);
   uint64_t looked_at = start;
-  while (verdict != Verdict::kGo && !Stalled(gpu, verdict, now, &looked_at)) {
+  while (verdict != Verdict::kGo && !Stalled(gpu, verdict, measured, now, &looked_at)) {
     Store(&Status()->gpu[gpu].gate_seen, word);
     const bool stale = Stale(now);
     if (stale || now - start >= ALIQUOT_GATE_BOUND_MS * kMillisecond) {
@@ -206,7 +211,7 @@ ALIQUOT_HOT Passage::Passage(const Work& work) : work_(work) {
   uint64_t above = 0;
   const uint32_t word = LoadAcquire(&gate.gate);
   if (Judge(static_cast<unsigned>(gpu), word, at_most_, 0, &above) != Verdict::kGo) {
-    WaitAtGate(static_cast<unsigned>(gpu), work.stream, at_most_);
+    WaitAtGate(static_cast<unsigned>(gpu), work.stream, at_most_, measured_ || work.key == 0);
   }
   const uint64_t lately = Load(&Status()->gpu[gpu].last_submit_ns);
   if (!g_costs.WantsSample(work.key, lately)) return;

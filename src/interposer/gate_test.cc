@@ -393,6 +393,20 @@ TEST_F(GateTest, WorkBehindItsOwnHostIsNotHeldForTheCap) {
   EXPECT_EQ(Read(status_->gate_time_outs), 0u);
 }
 
+// It may be what takes so long itself.
+TEST_F(GateTest, OfWorkThatWasNeverMeasuredOneLaunchPassesInAWhile) {
+  AgentStub::Options options = Options(8 * kGiB);
+  options.stall_ms = 20;
+  Begin(options);
+  agent_->SetGate(ALIQUOT_GATE_SHARED, 1000);
+  Hold();
+  Do("launch 15 300");
+  EXPECT_GE(Read(Gpu().waited_ns), 100'000'000u);
+  LetGo();
+  Do("sync");
+  EXPECT_EQ(Read(status_->gate_time_outs), 0u);
+}
+
 TEST_F(GateTest, TheDoorbellsRingOnceForEachValueOfTheGate) {
   Begin();
   agent_->SetGate(ALIQUOT_GATE_SHARED);
