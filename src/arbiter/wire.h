@@ -123,7 +123,7 @@ typedef struct aliquot_control {
    sum of cost_ns[j] over issued[j] != done[j], plus unmarked_ns. Slots are independent: order among
    them says nothing. Times are the process's CLOCK_MONOTONIC (see hello.monotonic_ns). */
 typedef struct aliquot_status_gpu {
-  /* line 0: submission, written under no lock by any thread (fetch-add, store) */
+  /* line 0: submission, written by any thread of the process */
   uint64_t service_ns;     /* estimated GPU time of everything ever submitted */
   uint64_t unmarked_ns;    /* of that, after the last marker; always small */
   uint64_t last_submit_ns; /* when the last launch was passed on */

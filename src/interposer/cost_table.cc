@@ -32,7 +32,7 @@ uint64_t Mean(uint64_t before, uint64_t sample, uint64_t weight = kWeight) {
 
 }  // namespace
 
-ALIQUOT_HOT CostTable::Entry* CostTable::Find(uint64_t key, bool make) {
+CostTable::Entry* CostTable::Find(uint64_t key, bool make) {
   const uint64_t home = Mix(key);
   Entry* spare = nullptr;
   for (unsigned i = 0; i < kProbes; ++i) {
@@ -50,7 +50,7 @@ ALIQUOT_HOT CostTable::Entry* CostTable::Find(uint64_t key, bool make) {
   return spare;
 }
 
-ALIQUOT_HOT uint64_t CostTable::Estimate(uint64_t key, uint64_t guess, bool* measured) {
+uint64_t CostTable::Estimate(uint64_t key, uint64_t guess, bool* measured) {
   const Entry* entry = key == 0 ? nullptr : Find(key, false);
   const uint64_t known = entry == nullptr ? 0 : Load(&entry->nanoseconds);
   *measured = known != 0;
@@ -111,7 +111,7 @@ void CostTable::Learn(uint64_t key, uint64_t nanoseconds, uint64_t host_ns, bool
   Store(&mean_, Mean(Load(&mean_), Load(&entry->nanoseconds)));
 }
 
-ALIQUOT_HOT bool CostTable::WantsSample(uint64_t key, uint64_t now) {
+bool CostTable::WantsSample(uint64_t key, uint64_t now) {
   if (key == 0) return false;
   Entry* entry = Find(key, true);
   const uint32_t samples = Load(&entry->samples);
@@ -138,7 +138,7 @@ void CostTable::Forget(uint64_t key) {
 }
 
 // Grids within a factor of about 1.2 count as alike.
-ALIQUOT_HOT uint64_t KernelKey(const void* function, uint64_t blocks, uint64_t threads) {
+uint64_t KernelKey(const void* function, uint64_t blocks, uint64_t threads) {
   const uint64_t total = Max(blocks, uint64_t{1});
   const unsigned power = 63u - static_cast<unsigned>(__builtin_clzll(total));
   const uint64_t fraction = power >= 2 ? (total >> (power - 2)) & 3 : 0;

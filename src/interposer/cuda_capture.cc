@@ -73,7 +73,7 @@ void ForgetCapture(CUstream stream) {
 
 bool AnyCapture() { return Load(&g_captures) != 0; }
 
-ALIQUOT_HOT bool Capturing(CUstream stream) {
+bool Capturing(CUstream stream) {
   if (__builtin_expect(!AnyCapture(), 1)) return false;
   // The legacy stream can't be captured, and asking about it would break a capture.
   if (stream == nullptr || stream == LegacyStream()) return false;

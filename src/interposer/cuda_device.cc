@@ -29,7 +29,7 @@ void FindOnly() {
 
 }  // namespace
 
-ALIQUOT_HOT int GpuOf(CUdevice device) {
+int GpuOf(CUdevice device) {
   if (device < 0 || device >= kDevices) return -1;
   const Share& share = GrantedShare();
   if (!share.present) return -1;
@@ -45,17 +45,17 @@ ALIQUOT_HOT int GpuOf(CUdevice device) {
   return place;
 }
 
-ALIQUOT_HOT CUdevice CurrentDevice() {
+CUdevice CurrentDevice() {
   CUdevice device = -1;
   return real_ctx_device(&device) == CUDA_SUCCESS ? device : -1;
 }
 
-ALIQUOT_HOT int CurrentGpu() {
+int CurrentGpu() {
   const Share& share = GrantedShare();
   return share.present ? GpuOf(CurrentDevice()) : -1;
 }
 
-ALIQUOT_HOT int GpuOfWork() {
+int GpuOfWork() {
   const int only = Load(&g_only);
   if (__builtin_expect(only > 0, 1)) return only - 1;
   if (only == 0) FindOnly();

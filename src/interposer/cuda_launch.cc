@@ -81,9 +81,9 @@ CUresult Callback(Function& real, CUstream stream, CUstreamCallback callback, vo
 
 using namespace aliquot::interposer;
 
-ALIQUOT_HOT CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned gz,
-                                    unsigned bx, unsigned by, unsigned bz, unsigned shared,
-                                    CUstream stream, void** parameters, void** extra) {
+CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
+                        unsigned by, unsigned bz, unsigned shared, CUstream stream,
+                        void** parameters, void** extra) {
   static constinit Real<decltype(cuLaunchKernel)> real("cuLaunchKernel");
   if (GatesFree()) {
     return real(function, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra);
@@ -93,9 +93,9 @@ ALIQUOT_HOT CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned g
   });
 }
 
-ALIQUOT_HOT CUresult cuLaunchKernel_ptsz(CUfunction function, unsigned gx, unsigned gy, unsigned gz,
-                                         unsigned bx, unsigned by, unsigned bz, unsigned shared,
-                                         CUstream stream, void** parameters, void** extra) {
+CUresult cuLaunchKernel_ptsz(CUfunction function, unsigned gx, unsigned gy, unsigned gz,
+                             unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                             CUstream stream, void** parameters, void** extra) {
   static constinit Real<decltype(cuLaunchKernel_ptsz)> real("cuLaunchKernel_ptsz");
   if (GatesFree()) {
     return real(function, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra);
@@ -105,16 +105,16 @@ ALIQUOT_HOT CUresult cuLaunchKernel_ptsz(CUfunction function, unsigned gx, unsig
   });
 }
 
-ALIQUOT_HOT CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function,
-                                      void** parameters, void** extra) {
+CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, void** parameters,
+                          void** extra) {
   static constinit Real<decltype(cuLaunchKernelEx)> real("cuLaunchKernelEx");
   if (GatesFree() || config == nullptr) return real(config, function, parameters, extra);
   return Gated(Kernel(config, function, config->hStream),
                [&] { return real(config, function, parameters, extra); });
 }
 
-ALIQUOT_HOT CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig* config, CUfunction function,
-                                           void** parameters, void** extra) {
+CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig* config, CUfunction function, void** parameters,
+                               void** extra) {
   static constinit Real<decltype(cuLaunchKernelEx_ptsz)> real("cuLaunchKernelEx_ptsz");
   if (GatesFree() || config == nullptr) return real(config, function, parameters, extra);
   return Gated(Kernel(config, function, PerThread(config->hStream)),

@@ -71,7 +71,7 @@ bool Stale(uint64_t now) {
   return true;
 }
 
-ALIQUOT_HOT void Ring(uint16_t type, uint32_t bit, unsigned gpu, uint32_t word, uint32_t* rung) {
+void Ring(uint16_t type, uint32_t bit, unsigned gpu, uint32_t word, uint32_t* rung) {
   if ((Load(&Control()->gpu[gpu].gate.doorbells) & bit) == 0 || Load(rung) == word) return;
   Store(rung, word);
   aliquot_doorbell bell = {};
@@ -92,8 +92,7 @@ void PaceSelf(const aliquot_gate& gate, uint64_t now) {
 
 enum class Verdict { kGo, kClosed, kFull };
 
-ALIQUOT_HOT Verdict Judge(unsigned gpu, uint32_t word, uint64_t estimate, uint64_t now,
-                          uint64_t* above) {
+Verdict Judge(unsigned gpu, uint32_t word, uint64_t estimate, uint64_t now, uint64_t* above) {
   if ((word & (ALIQUOT_GATE_CLOSED | ALIQUOT_GATE_SHARED)) == 0) return Verdict::kGo;
   if ((word & ALIQUOT_GATE_CLOSED) != 0) return Verdict::kClosed;
   uint64_t cap = Load(&Control()->gpu[gpu].gate.cap_us) * kMicrosecond;
@@ -158,7 +157,7 @@ bool Stalled(unsigned gpu, Verdict verdict, bool measured, uint64_t now, uint64_
 }
 
 // Returns when the work may go.
-ALIQUOT_COLD void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate, bool measured) {
+void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate, bool measured) {
   const uint64_t start = NowNs();
   uint64_t above = 0;
   uint64_t now = start;
@@ -189,7 +188,7 @@ ALIQUOT_COLD void WaitAtGate(unsigned gpu, CUstream stream, uint64_t estimate, b
 }
 
 // The GPU on which work for this stream counts; -1: it does not.
-ALIQUOT_HOT int CountedGpu(CUstream stream) {
+int CountedGpu(CUstream stream) {
   if (t_callbacks != 0 || !GrantedShare().compute || Capturing(stream)) return -1;
   const int gpu = GpuOfWork();
   if (gpu < 0) return -1;
@@ -199,7 +198,7 @@ ALIQUOT_HOT int CountedGpu(CUstream stream) {
 
 }  // namespace
 
-ALIQUOT_HOT Passage::Passage(const Work& work) : work_(work) {
+Passage::Passage(const Work& work) : work_(work) {
   const int gpu = CountedGpu(work.stream);
   if (gpu < 0) return;
   gpu_ = gpu;
@@ -220,7 +219,7 @@ ALIQUOT_HOT Passage::Passage(const Work& work) : work_(work) {
   sample_ = BeginSample(work.key, work.stream, alone, idle);
 }
 
-ALIQUOT_HOT void Passage::Submitted(bool taken) {
+void Passage::Submitted(bool taken) {
   if (gpu_ < 0) return;
   const auto gpu = static_cast<unsigned>(gpu_);
   if (sample_ >= 0) EndSample(sample_, work_.stream, taken);
@@ -238,7 +237,7 @@ ALIQUOT_HOT void Passage::Submitted(bool taken) {
   CollectSamplesSometimes(&g_costs, now);
 }
 
-ALIQUOT_HOT void Announce(CUstream stream) {
+void Announce(CUstream stream) {
   const int gpu = CountedGpu(stream);
   if (gpu < 0) return;
   NoteLaunch(static_cast<unsigned>(gpu));
@@ -246,7 +245,7 @@ ALIQUOT_HOT void Announce(CUstream stream) {
   Ring(ALIQUOT_WORK, ALIQUOT_RING_WORK, static_cast<unsigned>(gpu), word, &g_rung[gpu].work);
 }
 
-ALIQUOT_HOT void Synchronised(CUstream stream, bool all) {
+void Synchronised(CUstream stream, bool all) {
   if (GatesFree()) return;
   const int gpu = GpuOfWork();
   if (gpu < 0) return;

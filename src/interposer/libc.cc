@@ -16,7 +16,7 @@
 
 namespace aliquot::interposer {
 
-ALIQUOT_HOT uint64_t NowNs() {
+uint64_t NowNs() {
   timespec now = {};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
@@ -41,7 +41,7 @@ void FutexWake(uint32_t* word, int threads) {
 }
 
 // 0 free, 1 held, 2 held and perhaps waited for.
-ALIQUOT_HOT void Mutex::Lock() {
+void Mutex::Lock() {
   uint32_t expected = 0;
   if (__atomic_compare_exchange_n(&word_, &expected, 1u, false, __ATOMIC_ACQUIRE,
                                   __ATOMIC_RELAXED)) {
@@ -52,7 +52,7 @@ ALIQUOT_HOT void Mutex::Lock() {
   }
 }
 
-ALIQUOT_HOT void Mutex::Unlock() {
+void Mutex::Unlock() {
   if (__atomic_exchange_n(&word_, 0u, __ATOMIC_RELEASE) == 2) FutexWake(&word_, 1);
 }
 

@@ -12,10 +12,6 @@
 #define ALIQUOT_EXPORT extern "C" __attribute__((visibility("default")))
 // No memory is allocated on first access, also after dlopen.
 #define ALIQUOT_THREAD_LOCAL static __thread __attribute__((tls_model("initial-exec")))
-// What every launch on a shared GPU goes through is kept together, in a page or two: to a program
-// with much code of its own, all of it is cold each time.
-#define ALIQUOT_HOT __attribute__((hot))
-#define ALIQUOT_COLD __attribute__((cold, noinline))
 
 namespace aliquot::interposer {
 

@@ -31,7 +31,7 @@ constinit GpuWork g_work[ALIQUOT_WIRE_GPUS] = {};
 
 // The stream's place, or null if too many streams have unmarked work: theirs is not marked, which
 // is made up for by time.
-ALIQUOT_HOT StreamWork* PlaceOf(GpuWork* work, CUstream stream, bool make) {
+StreamWork* PlaceOf(GpuWork* work, CUstream stream, bool make) {
   StreamWork* spare = nullptr;
   for (StreamWork& place : work->streams) {
     if (place.used && place.stream == stream) return &place;
@@ -43,8 +43,8 @@ ALIQUOT_HOT StreamWork* PlaceOf(GpuWork* work, CUstream stream, bool make) {
 }
 
 // For counters that only holders of the lock write.
-ALIQUOT_HOT void Raise(uint64_t* counter, uint64_t by) { Store(counter, Load(counter) + by); }
-ALIQUOT_HOT void Lower(uint64_t* counter, uint64_t by) { Store(counter, Less(Load(counter), by)); }
+void Raise(uint64_t* counter, uint64_t by) { Store(counter, Load(counter) + by); }
+void Lower(uint64_t* counter, uint64_t by) { Store(counter, Less(Load(counter), by)); }
 
 bool Written(const aliquot_status_gpu& status, int slot) {
   return LoadAcquire(&status.issued[slot]) == LoadAcquire(&status.done[slot]);
@@ -100,7 +100,7 @@ void Mark(unsigned gpu, CUstream stream, uint64_t least) {
 
 }  // namespace
 
-ALIQUOT_HOT uint64_t InFlight(unsigned gpu, uint64_t now) {
+uint64_t InFlight(unsigned gpu, uint64_t now) {
   const aliquot_status_gpu& status = Status()->gpu[gpu];
   const GpuWork& work = g_work[gpu];
   uint64_t sum = Unmarked(status, now);
@@ -117,8 +117,8 @@ bool ReckonedDone(unsigned gpu, uint64_t now) {
   return now >= Load(&Status()->gpu[gpu].busy_until_ns);
 }
 
-ALIQUOT_HOT void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t now,
-                               uint64_t distance_ns) {
+void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece, uint64_t now,
+                   uint64_t distance_ns) {
   aliquot_status_gpu* status = &Status()->gpu[gpu];
   bool due = false;
   {
@@ -145,14 +145,14 @@ ALIQUOT_HOT void NoteSubmitted(unsigned gpu, CUstream stream, const Piece& piece
   if (due) Mark(gpu, stream, distance_ns);
 }
 
-ALIQUOT_HOT void NoteLaunch(unsigned gpu) {
+void NoteLaunch(unsigned gpu) {
   Locked lock(&g_work[gpu].lock);
   Raise(&Status()->gpu[gpu].launches, 1);
 }
 
 void FlushMarker(unsigned gpu, CUstream stream) { Mark(gpu, stream, 0); }
 
-ALIQUOT_HOT void NoteDone(unsigned gpu, CUstream stream, bool all) {
+void NoteDone(unsigned gpu, CUstream stream, bool all) {
   aliquot_status_gpu* status = &Status()->gpu[gpu];
   Locked lock(&g_work[gpu].lock);
   for (StreamWork& place : g_work[gpu].streams) {

@@ -118,7 +118,7 @@ void CollectSamples(CostTable* costs) {
   }
 }
 
-ALIQUOT_HOT void CollectSamplesSometimes(CostTable* costs, uint64_t now) {
+void CollectSamplesSometimes(CostTable* costs, uint64_t now) {
   if (__builtin_expect(Load(&g_pending) == 0, 1) || now < Load(&g_look_at)) return;
   Store(&g_look_at, now + kLookEveryNs);
   CollectSamples(costs);

@@ -18,7 +18,7 @@ int BeginSample(uint64_t key, CUstream stream, bool alone, bool idle);
 void EndSample(int sample, CUstream stream, bool taken);
 // Learns from the samples that are complete. One relaxed load if none is on its way.
 void CollectSamples(CostTable* costs);
-// The same every 100 us at most: asking the driver costs more than all else about a launch.
+// The same every 100 us at most: of what we do for a launch, asking the driver costs most.
 void CollectSamplesSometimes(CostTable* costs, uint64_t now);
 
 }  // namespace aliquot::interposer

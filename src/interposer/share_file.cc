@@ -116,7 +116,7 @@ bool ParseShare(const char* text, Share* share) {
   return version;
 }
 
-ALIQUOT_HOT const Share& GrantedShare() {
+const Share& GrantedShare() {
   if (LoadAcquire(&g_read) == 0) {
     Locked lock(&g_lock);
     if (Load(&g_read) == 0) {
